@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reference provider: the oracle. Plain loops over host memory, one kernel a node.
+#include <ashlar/provider/provider.h>
+
+namespace ashlar::reference {
+
+std::span<const std::span<const provider::KernelEntry>> reference_kernel_tables();
+
+namespace {
+
+struct Reference {
+  static constexpr const char* name = "reference";
+  static constexpr const char* version = "0.1.0";
+  static std::span<const std::span<const provider::KernelEntry>> kernels() { return reference_kernel_tables(); }
+};
+
+}  // namespace
+}  // namespace ashlar::reference
+
+extern "C" const AshlarProvider* ashlar_provider_entry_reference(const AshlarHost* host, AshlarStatus* status) {
+  return ashlar::provider::TableProvider<ashlar::reference::Reference>::entry(host, status);
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The provider border: the C structs through which Ashlar's core and an execution provider talk. Version 0, experimental.
+ *
+ * Rules that hold everywhere
+ * - A struct that may grow starts with struct_size, set by the side that fills it. A reader uses no field beyond it.
+ * - Functions that can fail return an AshlarCode (0 is success) and fill *status on failure. No exception crosses.
+ * - Strings are UTF-8 and end with a zero byte unless a length stands beside them.
+ * - What the core passes stays the core's and is valid for the call, or as long as the comment says; the same the other way.
+ * - Tensors alone cross the border. Sequences, optionals and maps, and the operators on them, are the core's; so are If,
+ *   Loop and Scan, unless a provider claims the node whole.
+ *
+ * Threads: create, verdict, prepare and release are called by one thread at a time per instance. bind and run of one step
+ * may be called by several threads at once, each with a binding of its own.
+ */
+#ifndef ASHLAR_PROVIDER_ABI_H_
+#define ASHLAR_PROVIDER_ABI_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ASHLAR_ABI_VERSION 0u
+#define ASHLAR_MAX_RANK 16
+#define ASHLAR_NONE 0xffffffffu /* an absent value or node */
+
+/* Status codes; the numbers of ashlar::ErrorCode. */
+typedef int32_t AshlarCode;
+enum {
+  ASHLAR_OK = 0, ASHLAR_INVALID_ARGUMENT = 1, ASHLAR_INVALID_MODEL = 2, ASHLAR_UNSUPPORTED = 3, ASHLAR_NOT_FOUND = 4,
+  ASHLAR_IO = 5, ASHLAR_OUT_OF_MEMORY = 6, ASHLAR_CANCELLED = 7, ASHLAR_DEADLINE_EXCEEDED = 8, ASHLAR_UNAVAILABLE = 9,
+  ASHLAR_DEVICE_ERROR = 10, ASHLAR_RUNTIME = 11, ASHLAR_INTERNAL = 12
+};
+
+/* Filled by the side that fails. The core adds node, operator, shapes and provider. */
+typedef struct AshlarStatus {
+  uint32_t struct_size;
+  AshlarCode code;
+  uint32_t node;       /* index of the node concerned in the graph view, or ASHLAR_NONE */
+  char message[1004];  /* one sentence, cut if need be, always ended by a zero byte */
+} AshlarStatus;
+
+typedef struct AshlarString {
+  const char* data; /* not zero-ended */
+  uint64_t size;
+} AshlarString;
+
+/* Memory spaces. Space 0 is the host's; a provider's own spaces are numbered from 1 in its AshlarProviderInfo. */
+#define ASHLAR_SPACE_HOST 0u
+
+/* A tensor. dtype is a number of ONNX's TensorProto.DataType. Elements are dense and row-major when layout is 0; sub-byte
+ * elements are packed, the first in the low bits. Operands of a run are aligned for their elements (what the core allocates
+ * to 64 bytes); constants in a graph view may lie at any address of a mapped file: read those with memcpy. The data of a string tensor is opaque: use
+ * AshlarHost::string_get and string_set. */
+typedef struct AshlarTensor {
+  uint32_t struct_size;
+  int32_t dtype;
+  int32_t rank;
+  uint32_t space;
+  const int64_t* dims;
+  void* data;      /* null where only the type is known */
+  uint64_t count;  /* elements */
+  uint64_t bytes;
+  uint64_t layout; /* 0: dense row-major; else the producing provider's own tag */
+} AshlarTensor;
+
+/* ---- The graph view: read-only, valid from prepare until release of the program (verdict: for the call). ---- */
+
+struct AshlarGraph;
+
+typedef int32_t AshlarAttributeType;
+enum {
+  ASHLAR_ATTR_INT = 1, ASHLAR_ATTR_FLOAT = 2, ASHLAR_ATTR_STRING = 3, ASHLAR_ATTR_TENSOR = 4, ASHLAR_ATTR_GRAPH = 5,
+  ASHLAR_ATTR_INTS = 6, ASHLAR_ATTR_FLOATS = 7, ASHLAR_ATTR_STRINGS = 8
+};
+
+/* One attribute; the field that goes with its type is set. Defaults of the operator's schema are filled in, so an attribute
+ * that is absent has no default. */
+typedef struct AshlarAttribute {
+  uint32_t struct_size;
+  AshlarAttributeType type;
+  const char* name;
+  int64_t i;
+  float f;
+  uint32_t reserved;
+  AshlarString s;
+  const int64_t* ints;
+  const float* floats;
+  const AshlarString* strings;
+  uint64_t count; /* of ints, floats or strings */
+  const AshlarTensor* tensor;
+  const struct AshlarGraph* graph;
+} AshlarAttribute;
+
+typedef struct AshlarNode {
+  uint32_t struct_size;
+  int32_t since_version; /* of the form the node has: older forms reach a provider rewritten into newer ones */
+  const char* id;        /* stable and unique: path and name, or Op#index */
+  const char* op_type;
+  const char* domain;    /* "" is ONNX's standard domain */
+  const uint32_t* inputs; /* value ids, ASHLAR_NONE for an input that is left out */
+  const uint32_t* outputs;
+  uint32_t input_count;
+  uint32_t output_count;
+  const AshlarAttribute* attributes;
+  uint64_t attribute_count;
+} AshlarNode;
+
+typedef struct AshlarValue {
+  uint32_t struct_size;
+  int32_t is_tensor;      /* 0: a sequence, optional or map, which no provider can take */
+  const char* name;
+  int32_t dtype;
+  int32_t rank;           /* -1 when unknown */
+  const int64_t* dims;    /* -1 where not fixed */
+  const char* const* symbols; /* a name for each dimension, "" where it has none */
+  const AshlarTensor* constant; /* non-null for a value known before any run */
+} AshlarValue;
+
+typedef struct AshlarGraph {
+  uint32_t struct_size;
+  uint32_t node_count;
+  uint32_t value_count;
+  uint32_t input_count;
+  uint32_t output_count;
+  uint32_t node_stride;  /* bytes from one AshlarNode to the next */
+  uint32_t value_stride;
+  uint32_t attribute_stride;
+  const AshlarNode* nodes; /* in an order of execution */
+  const AshlarValue* values;
+  const uint32_t* inputs;
+  const uint32_t* outputs;
+} AshlarGraph;
+
+/* ---- Verdicts ---- */
+
+typedef int32_t AshlarVerdictCode;
+enum {
+  ASHLAR_ACCEPTED = 0, ASHLAR_NO_KERNEL_OP = 1, ASHLAR_NO_KERNEL_DTYPE = 2, ASHLAR_NO_KERNEL_OPSET = 3, ASHLAR_RANK = 4,
+  ASHLAR_ATTRIBUTE = 5, ASHLAR_LAYOUT = 6, ASHLAR_UNKNOWN_SHAPE = 7, ASHLAR_DYNAMIC_SHAPE = 8,
+  ASHLAR_SUBGRAPH_TOO_SMALL = 9, ASHLAR_COST_MODEL = 10, ASHLAR_USER_PIN = 11, ASHLAR_DEVICE_MISSING = 12,
+  ASHLAR_LIBRARY_MISSING = 13, ASHLAR_MEMORY_BUDGET = 14, ASHLAR_CAPTURE_INCOMPATIBLE = 15
+};
+
+/* A provider's answer for one node: a pure function of the graph view. A refusal without a reason is an error. */
+typedef struct AshlarVerdict {
+  uint32_t struct_size;
+  AshlarVerdictCode code;
+  char reason[248]; /* one sentence; empty when accepted */
+  char kernel[64];  /* the kernel that would run it, when accepted */
+} AshlarVerdict;
+
+/* ---- Steps ---- */
+
+/* A shape that bind or run reports. */
+typedef struct AshlarShape {
+  int32_t rank; /* -1: known only when the step has run (see AshlarRunArgs::set_output) */
+  int32_t dtype;
+  int64_t dims[ASHLAR_MAX_RANK];
+} AshlarShape;
+
+/* Arguments of a step's bind. The core sets inputs; the provider fills outputs, workspace and binding. */
+typedef struct AshlarBindArgs {
+  uint32_t struct_size;
+  uint32_t input_count;
+  uint32_t output_count;
+  uint32_t reserved;
+  const AshlarTensor* const* inputs; /* null where left out; data set only where AshlarStep::bind_reads asks for it, or for constants */
+  AshlarShape* outputs;              /* dtype comes in from the graph */
+  uint64_t workspace_bytes;
+  void* binding; /* the provider's: arguments for these shapes; freed by AshlarStep::release_binding */
+} AshlarBindArgs;
+
+/* Arguments of a step's run. */
+typedef struct AshlarRunArgs {
+  uint32_t struct_size;
+  uint32_t input_count;
+  uint32_t output_count;
+  uint32_t reserved;
+  const AshlarTensor* const* inputs; /* null where left out */
+  AshlarTensor* const* outputs;      /* null where nobody wants it; data null until set_output where bind gave rank -1 */
+  void* workspace;                   /* aligned to 64 bytes */
+  void* binding;
+  void* queue;                       /* of the provider's queue functions; null for a host step */
+  void* core;                        /* passed to set_output */
+  /* Gives an output whose shape depends on data its storage: afterwards outputs[index] has dims and data. Once per output. */
+  AshlarCode (*set_output)(void* core, uint32_t index, const AshlarShape* shape, AshlarStatus* status);
+} AshlarRunArgs;
+
+/* One unit of execution. Steps of a program run in order; a step whose queue is not 0 is enqueued there, after the events it
+ * waits for. */
+typedef struct AshlarStep {
+  uint32_t struct_size;
+  uint32_t queue;          /* 0: runs on the calling thread and is done on return */
+  void* context;           /* the provider's, valid until release */
+  const char* kernel;
+  const uint32_t* nodes;   /* the nodes of the graph view that this step computes */
+  const uint32_t* inputs;  /* value ids; a constant that was packed in prepare need not be among them */
+  const uint32_t* outputs; /* ids from AshlarGraph::value_count up are the program's own intermediate values */
+  const uint32_t* waits;   /* events of this program that must have been signalled */
+  const uint32_t* signals; /* events this step signals when it is done */
+  uint32_t node_count;
+  uint32_t input_count;
+  uint32_t output_count;
+  uint32_t wait_count;
+  uint32_t signal_count;
+  uint32_t in_place;       /* output 0 may share the storage of input in_place-1 when that is used no more; 0: never */
+  uint64_t bind_reads;     /* bit i: bind reads the data of input i (a target shape, axes, ...) */
+  AshlarCode (*bind)(void* context, AshlarBindArgs* args, AshlarStatus* status);
+  AshlarCode (*run)(void* context, const AshlarRunArgs* args, AshlarStatus* status);
+  void (*release_binding)(void* context, void* binding); /* may be null */
+} AshlarStep;
+
+/* A value of a program that lives elsewhere than dense in host memory. */
+typedef struct AshlarProgramValue {
+  uint32_t struct_size;
+  uint32_t value;     /* an id of the graph view, or of the program's own */
+  uint32_t space;
+  uint32_t may_alias; /* id of a value whose storage it may share; ASHLAR_NONE: none */
+  int32_t dtype;      /* of the program's own values; 0 for the graph's */
+  uint32_t reserved;
+  uint64_t layout;
+  uint64_t alignment; /* bytes; 0: 64 */
+} AshlarProgramValue;
+
+/* A claimed subgraph, lowered. Filled by prepare; everything in it is the provider's until release. */
+typedef struct AshlarProgram {
+  uint32_t struct_size;
+  uint32_t step_count;
+  uint32_t value_count;
+  uint32_t event_count;
+  const AshlarStep* steps;
+  uint64_t step_stride;
+  const AshlarProgramValue* values;
+  uint64_t value_stride;
+  void* handle;
+} AshlarProgram;
+
+/* ---- The core's services ---- */
+
+typedef struct AshlarHost {
+  uint32_t struct_size;
+  uint32_t abi_version;
+  void* core;
+  /* level: 0 debug, 1 info, 2 warning, 3 error. */
+  void (*log)(void* core, int32_t level, const char* message);
+  /* Calls body(context, begin, end) over disjoint ranges that cover [0, count), on several threads or one, and returns when
+   * all are done. The split depends on count, grain and the thread count only. body must not fail. */
+  void (*parallel_for)(void* core, int64_t count, int64_t grain, void (*body)(void* context, int64_t begin, int64_t end), void* context);
+  /* The index-th string of a string tensor, valid while the tensor is unchanged. */
+  AshlarString (*string_get)(const AshlarTensor* tensor, uint64_t index);
+  AshlarCode (*string_set)(const AshlarTensor* tensor, uint64_t index, AshlarString value, AshlarStatus* status);
+} AshlarHost;
+
+/* ---- Memory and queues of a device ---- */
+
+typedef struct AshlarSpaceInfo {
+  uint32_t struct_size;
+  uint32_t host_accessible;
+  const char* name; /* "device", "pinned" */
+  uint64_t total_bytes;
+  uint64_t alignment;
+} AshlarSpaceInfo;
+
+typedef struct AshlarProviderInfo {
+  uint32_t struct_size;
+  uint32_t space_count;  /* spaces numbered from 1 */
+  uint32_t queue_count;  /* queues numbered from 1 */
+  uint32_t features;     /* none in version 0 */
+  const AshlarSpaceInfo* spaces;
+  uint64_t space_stride;
+  const char* device;    /* a sentence: model, driver */
+} AshlarProviderInfo;
+
+/* Null for a provider that works in host memory on the calling thread. All functions take the instance. */
+typedef struct AshlarDevice {
+  uint32_t struct_size;
+  uint32_t reserved;
+  AshlarCode (*allocate)(void* instance, uint32_t space, uint64_t bytes, void** memory, AshlarStatus* status);
+  void (*free)(void* instance, uint32_t space, void* memory);
+  AshlarCode (*queue_create)(void* instance, uint32_t queue, void** handle, AshlarStatus* status);
+  void (*queue_destroy)(void* instance, void* handle);
+  AshlarCode (*event_create)(void* instance, void** event, AshlarStatus* status);
+  void (*event_destroy)(void* instance, void* event);
+  AshlarCode (*signal)(void* instance, void* queue, void* event, AshlarStatus* status);
+  AshlarCode (*wait)(void* instance, void* queue, void* event, AshlarStatus* status); /* queue null: the calling thread waits */
+  AshlarCode (*copy)(void* instance, void* queue, void* to, uint32_t to_space, const void* from, uint32_t from_space, uint64_t bytes, AshlarStatus* status);
+  AshlarCode (*drain)(void* instance, void* queue, AshlarStatus* status);
+} AshlarDevice;
+
+/* ---- A provider ---- */
+
+typedef struct AshlarOption {
+  const char* name;
+  const char* value;
+} AshlarOption;
+
+typedef struct AshlarProvider {
+  uint32_t struct_size;
+  uint32_t abi_version; /* ASHLAR_ABI_VERSION it was built with */
+  const char* name;
+  const char* version;
+  /* host outlives the instance. Fails with ASHLAR_UNAVAILABLE where the machine lacks what the provider needs. */
+  AshlarCode (*create)(const AshlarHost* host, const AshlarOption* options, uint32_t option_count, void** instance, AshlarStatus* status);
+  void (*destroy)(void* instance);
+  AshlarCode (*describe)(void* instance, AshlarProviderInfo* info, AshlarStatus* status);
+  AshlarCode (*verdict)(void* instance, const AshlarGraph* graph, uint32_t node, AshlarVerdict* verdict, AshlarStatus* status);
+  /* Lowers nodes it accepted, given in an order of execution. */
+  AshlarCode (*prepare)(void* instance, const AshlarGraph* graph, const uint32_t* nodes, uint32_t node_count, AshlarProgram* program, AshlarStatus* status);
+  void (*release)(void* instance, AshlarProgram* program);
+  const AshlarDevice* device; /* may be null */
+} AshlarProvider;
+
+/* The one symbol a provider library exports. In-tree providers linked statically name it ashlar_provider_entry_NAME. The
+ * table must stay valid while the library is loaded. Null, with *status filled, when the versions do not go together. */
+typedef const AshlarProvider* (*AshlarProviderEntry)(const AshlarHost* host, AshlarStatus* status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* ASHLAR_PROVIDER_ABI_H_ */

@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C++ face of the provider border: header-only, over abi.h alone; a plugin that includes it links nothing of Ashlar.
+//
+// A provider is a table of kernels. `TableProvider<MyProvider>` turns it into the C struct that the core talks to: it looks
+// kernels up for verdicts, makes one step per node, and converts exceptions to statuses. backends/null is the smallest use.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <initializer_list>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <ashlar/dtype.h>
+#include <ashlar/provider/abi.h>
+
+namespace ashlar::provider {
+
+using ashlar::DType;
+
+/// What kernels throw; TableProvider makes it the status of the call.
+class Failure : public std::exception {
+ public:
+  Failure(AshlarCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  AshlarCode code() const noexcept { return code_; }
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  AshlarCode code_;
+  std::string message_;
+};
+
+/// The arguments, written one after the other.
+template <class... Args>
+std::string concat(const Args&... args) {
+  std::ostringstream out;
+  (out << ... << args);
+  return out.str();
+}
+
+/// Throws a Failure when the data makes the operator impossible (an index out of range, shapes that do not go together).
+template <class... Args>
+void check(bool condition, const Args&... message) {
+  if (!condition) throw Failure(ASHLAR_RUNTIME, concat(message...));
+}
+
+inline void set_status(AshlarStatus* status, AshlarCode code, std::string_view message) noexcept {
+  if (!status) return;
+  status->code = code;
+  status->node = ASHLAR_NONE;
+  const std::size_t n = std::min(message.size(), sizeof(status->message) - 1);
+  std::memcpy(status->message, message.data(), n);
+  status->message[n] = 0;
+}
+
+/// Runs `body` and makes any exception a status.
+template <class Body>
+AshlarCode guarded(AshlarStatus* status, Body&& body) noexcept {
+  try {
+    body();
+    return ASHLAR_OK;
+  } catch (const Failure& e) {
+    set_status(status, e.code(), e.what());
+    return e.code();
+  } catch (const std::bad_alloc&) {
+    set_status(status, ASHLAR_OUT_OF_MEMORY, "out of memory");
+    return ASHLAR_OUT_OF_MEMORY;
+  } catch (const std::exception& e) {
+    set_status(status, ASHLAR_INTERNAL, e.what());
+    return ASHLAR_INTERNAL;
+  } catch (...) {
+    set_status(status, ASHLAR_INTERNAL, "an exception of unknown type");
+    return ASHLAR_INTERNAL;
+  }
+}
+
+inline const char* dtype_name(DType dtype) {
+  static constexpr const char* names[] = {
+      "undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16", "float64",
+      "uint32", "uint64", "complex64", "complex128", "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
+      "float8e5m2fnuz", "uint4", "int4", "float4e2m1", "float8e8m0", "uint2", "int2", "float6e2m3", "float6e3m2"};
+  const auto i = static_cast<std::size_t>(dtype);
+  return i < std::size(names) ? names[i] : "undefined";
+}
+
+/// Dimensions, outermost first, in place.
+class Dims {
+ public:
+  Dims() = default;
+  Dims(std::initializer_list<std::int64_t> dims) { assign(dims.begin(), dims.size()); }
+  explicit Dims(std::span<const std::int64_t> dims) { assign(dims.data(), dims.size()); }
+  static Dims filled(int rank, std::int64_t value) {
+    Dims d;
+    for (int i = 0; i < rank; ++i) d.push_back(value);
+    return d;
+  }
+
+  int rank() const { return rank_; }
+  std::size_t size() const { return static_cast<std::size_t>(rank_); }
+  std::int64_t operator[](std::int64_t i) const { return dims_[static_cast<std::size_t>(i)]; }
+  std::int64_t& operator[](std::int64_t i) { return dims_[static_cast<std::size_t>(i)]; }
+  std::int64_t* begin() { return dims_.data(); }
+  std::int64_t* end() { return dims_.data() + rank_; }
+  const std::int64_t* begin() const { return dims_.data(); }
+  const std::int64_t* end() const { return dims_.data() + rank_; }
+  const std::int64_t* data() const { return dims_.data(); }
+  std::span<const std::int64_t> span() const { return {dims_.data(), size()}; }
+  void push_back(std::int64_t dim) {
+    check(rank_ < ASHLAR_MAX_RANK, "more than ", ASHLAR_MAX_RANK, " dimensions");
+    dims_[static_cast<std::size_t>(rank_++)] = dim;
+  }
+  void insert(int at, std::int64_t dim) {
+    push_back(dim);
+    std::rotate(begin() + at, end() - 1, end());
+  }
+  void erase(int at) {
+    std::copy(begin() + at + 1, end(), begin() + at);
+    --rank_;
+  }
+  /// The product of dims[first, last).
+  std::int64_t product(int first, int last) const {
+    std::int64_t p = 1;
+    for (int i = first; i < last; ++i) p *= dims_[static_cast<std::size_t>(i)];
+    return p;
+  }
+  std::int64_t count() const { return product(0, rank_); }
+  std::string to_string() const {
+    std::string s = "[";
+    for (int i = 0; i < rank_; ++i) s += (i ? "," : "") + std::to_string(dims_[static_cast<std::size_t>(i)]);
+    return s + "]";
+  }
+  friend bool operator==(const Dims& a, const Dims& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+  friend std::ostream& operator<<(std::ostream& out, const Dims& d) { return out << d.to_string(); }
+
+ private:
+  void assign(const std::int64_t* dims, std::size_t n) {
+    check(n <= ASHLAR_MAX_RANK, "more than ", ASHLAR_MAX_RANK, " dimensions");
+    std::copy(dims, dims + n, dims_.begin());
+    rank_ = static_cast<int>(n);
+  }
+  std::array<std::int64_t, ASHLAR_MAX_RANK> dims_{};
+  int rank_ = 0;
+};
+
+/// `axis` brought into [0, rank); a Failure that names it when it is outside [-rank, rank).
+inline int normalize_axis(std::int64_t axis, int rank) {
+  check(axis >= -rank && axis < rank, "axis ", axis, " is outside [-", rank, ", ", rank, ")");
+  return static_cast<int>(axis < 0 ? axis + rank : axis);
+}
+
+/// The shape two shapes broadcast to by numpy's rule; a Failure that names both when they do not.
+inline Dims broadcast(const Dims& a, const Dims& b) {
+  const int rank = std::max(a.rank(), b.rank());
+  Dims out = Dims::filled(rank, 1);
+  for (int i = 0; i < rank; ++i) {
+    const std::int64_t x = i < rank - a.rank() ? 1 : a[i - (rank - a.rank())];
+    const std::int64_t y = i < rank - b.rank() ? 1 : b[i - (rank - b.rank())];
+    check(x == y || x == 1 || y == 1, "shapes ", a, " and ", b, " do not broadcast");
+    out[i] = x == 1 ? y : x;
+  }
+  return out;
+}
+
+/// A tensor at the border. Borrows.
+class TensorView {
+ public:
+  TensorView(const AshlarTensor* tensor, const AshlarHost* host) : tensor_(tensor), host_(host) {}
+  DType dtype() const { return static_cast<DType>(tensor_->dtype); }
+  int rank() const { return tensor_->rank; }
+  std::int64_t dim(std::int64_t i) const { return tensor_->dims[i]; }
+  Dims dims() const { return Dims(std::span(tensor_->dims, static_cast<std::size_t>(tensor_->rank))); }
+  std::int64_t count() const { return static_cast<std::int64_t>(tensor_->count); }
+  std::uint64_t bytes() const { return tensor_->bytes; }
+  bool has_data() const { return tensor_->data != nullptr || tensor_->count == 0; }
+  void* raw() const { return tensor_->data; }
+  const AshlarTensor& abi() const { return *tensor_; }
+
+  /// The elements; T must be of the dtype's size (a kernel chooses T by dtype). At run they are aligned for T.
+  template <class T> const T* data() const { return static_cast<const T*>(tensor_->data); }
+  template <class T> T* mutable_data() const { return static_cast<T*>(tensor_->data); }
+  /// A copy of the elements, from any alignment.
+  template <class T>
+  std::vector<T> values() const {
+    std::vector<T> out(static_cast<std::size_t>(count()));
+    if (!out.empty()) std::memcpy(static_cast<void*>(out.data()), tensor_->data, out.size() * sizeof(T));
+    return out;
+  }
+  /// A copy of an integer tensor's elements (int32 or int64), such as axes or a target shape.
+  std::vector<std::int64_t> indices() const {
+    if (dtype() == DType::kInt64) return values<std::int64_t>();
+    check(dtype() == DType::kInt32, "expected integers, got ", dtype_name(dtype()));
+    const auto narrow = values<std::int32_t>();
+    return {narrow.begin(), narrow.end()};
+  }
+  std::string_view string(std::int64_t i) const {
+    const AshlarString s = host_->string_get(tensor_, static_cast<std::uint64_t>(i));
+    return {s.data, s.size};
+  }
+  void set_string(std::int64_t i, std::string_view value) const {
+    AshlarStatus status{};
+    status.struct_size = sizeof(AshlarStatus);
+    if (const AshlarCode code = host_->string_set(tensor_, static_cast<std::uint64_t>(i), {value.data(), value.size()}, &status))
+      throw Failure(code, status.message);
+  }
+
+ private:
+  const AshlarTensor* tensor_;
+  const AshlarHost* host_;
+};
+
+/// What is known of a value before any run.
+class ValueView {
+ public:
+  ValueView(const AshlarValue* value, const AshlarHost* host) : value_(value), host_(host) {}
+  std::string_view name() const { return value_->name; }
+  bool is_tensor() const { return value_->is_tensor != 0; }
+  DType dtype() const { return static_cast<DType>(value_->dtype); }
+  /// -1 when unknown.
+  int rank() const { return value_->rank; }
+  /// -1 when not fixed.
+  std::int64_t dim(int i) const { return value_->dims[i]; }
+  /// The value when it is known before any run. Its data may be unaligned: read it with values<T>().
+  std::optional<TensorView> constant() const {
+    if (!value_->constant) return std::nullopt;
+    return TensorView(value_->constant, host_);
+  }
+
+ private:
+  const AshlarValue* value_;
+  const AshlarHost* host_;
+};
+
+/// A node of the graph view.
+class NodeView {
+ public:
+  NodeView(const AshlarGraph* graph, std::uint32_t index, const AshlarHost* host)
+      : graph_(graph), index_(index), host_(host),
+        node_(reinterpret_cast<const AshlarNode*>(reinterpret_cast<const char*>(graph->nodes) + std::size_t{index} * graph->node_stride)) {}
+
+  std::uint32_t index() const { return index_; }
+  const AshlarGraph* graph() const { return graph_; }
+  const AshlarHost* host() const { return host_; }
+  const AshlarNode& abi() const { return *node_; }
+  std::string_view id() const { return node_->id; }
+  std::string_view op_type() const { return node_->op_type; }
+  std::string_view domain() const { return node_->domain; }
+  int since_version() const { return node_->since_version; }
+
+  int input_count() const { return static_cast<int>(node_->input_count); }
+  int output_count() const { return static_cast<int>(node_->output_count); }
+  bool has_input(int i) const { return i < input_count() && node_->inputs[i] != ASHLAR_NONE; }
+  bool has_output(int i) const { return i < output_count() && node_->outputs[i] != ASHLAR_NONE; }
+  ValueView input(int i) const { return value(node_->inputs[i]); }
+  ValueView output(int i) const { return value(node_->outputs[i]); }
+
+  const AshlarAttribute* attribute(std::string_view name) const {
+    for (std::uint64_t i = 0; i < node_->attribute_count; ++i) {
+      const auto* a = reinterpret_cast<const AshlarAttribute*>(reinterpret_cast<const char*>(node_->attributes) + i * graph_->attribute_stride);
+      if (name == a->name) return a;
+    }
+    return nullptr;
+  }
+  bool has(std::string_view name) const { return attribute(name) != nullptr; }
+  std::int64_t integer(std::string_view name, std::int64_t otherwise = 0) const {
+    const auto* a = attribute(name);
+    return a && a->type == ASHLAR_ATTR_INT ? a->i : otherwise;
+  }
+  float real(std::string_view name, float otherwise = 0) const {
+    const auto* a = attribute(name);
+    return a && a->type == ASHLAR_ATTR_FLOAT ? a->f : otherwise;
+  }
+  std::string text(std::string_view name, std::string otherwise = "") const {
+    const auto* a = attribute(name);
+    return a && a->type == ASHLAR_ATTR_STRING ? std::string(a->s.data, a->s.size) : otherwise;
+  }
+  std::vector<std::int64_t> integers(std::string_view name) const {
+    const auto* a = attribute(name);
+    return a && a->type == ASHLAR_ATTR_INTS ? std::vector<std::int64_t>(a->ints, a->ints + a->count) : std::vector<std::int64_t>();
+  }
+  std::vector<float> reals(std::string_view name) const {
+    const auto* a = attribute(name);
+    return a && a->type == ASHLAR_ATTR_FLOATS ? std::vector<float>(a->floats, a->floats + a->count) : std::vector<float>();
+  }
+  std::vector<std::string> texts(std::string_view name) const {
+    std::vector<std::string> out;
+    if (const auto* a = attribute(name); a && a->type == ASHLAR_ATTR_STRINGS)
+      for (std::uint64_t i = 0; i < a->count; ++i) out.emplace_back(a->strings[i].data, a->strings[i].size);
+    return out;
+  }
+  std::optional<TensorView> tensor(std::string_view name) const {
+    const auto* a = attribute(name);
+    if (!a || a->type != ASHLAR_ATTR_TENSOR) return std::nullopt;
+    return TensorView(a->tensor, host_);
+  }
+
+ private:
+  ValueView value(std::uint32_t id) const {
+    return ValueView(reinterpret_cast<const AshlarValue*>(reinterpret_cast<const char*>(graph_->values) + std::size_t{id} * graph_->value_stride), host_);
+  }
+  const AshlarGraph* graph_;
+  std::uint32_t index_;
+  const AshlarHost* host_;
+  const AshlarNode* node_;
+};
+
+/// A provider's answer for a node.
+struct Verdict {
+  AshlarVerdictCode code = ASHLAR_ACCEPTED;
+  std::string reason;
+};
+inline Verdict accept() { return {}; }
+template <class... Args>
+Verdict refuse(AshlarVerdictCode code, const Args&... reason) {
+  return {code, concat(reason...)};
+}
+
+/// In a verdict function: refuses with the code and the sentence unless the condition holds.
+#define ASHLAR_REQUIRE(condition, code, ...) \
+  do {                                       \
+    if (!(condition)) return ::ashlar::provider::refuse(code, __VA_ARGS__); \
+  } while (0)
+
+/// A kernel's view of its operands' shapes, while it binds.
+class BindContext {
+ public:
+  BindContext(AshlarBindArgs* args, const AshlarHost* host) : args_(args), host_(host) {}
+  int input_count() const { return static_cast<int>(args_->input_count); }
+  int output_count() const { return static_cast<int>(args_->output_count); }
+  bool has_input(int i) const { return i < input_count() && args_->inputs[i] != nullptr; }
+  /// Dims and dtype; data where bind_reads() asked for it. Only for inputs that are there.
+  TensorView input(int i) const { return TensorView(args_->inputs[i], host_); }
+  DType output_dtype(int i) const { return static_cast<DType>(args_->outputs[i].dtype); }
+  void set_output(int i, const Dims& dims) {
+    if (i >= output_count()) return;
+    for (const std::int64_t d : dims) check(d >= 0, "output ", i, " would have the shape ", dims);
+    args_->outputs[i].rank = dims.rank();
+    std::copy(dims.begin(), dims.end(), args_->outputs[i].dims);
+  }
+  /// The output's shape is known only when the kernel has run: run must call RunContext::set_output.
+  void set_output_unknown(int i) {
+    if (i < output_count()) args_->outputs[i].rank = -1;
+  }
+  void set_workspace(std::uint64_t bytes) { args_->workspace_bytes = bytes; }
+
+ private:
+  AshlarBindArgs* args_;
+  const AshlarHost* host_;
+};
+
+/// A kernel's operands, while it runs.
+class RunContext {
+ public:
+  RunContext(const AshlarRunArgs* args, const AshlarHost* host) : args_(args), host_(host) {}
+  int input_count() const { return static_cast<int>(args_->input_count); }
+  int output_count() const { return static_cast<int>(args_->output_count); }
+  bool has_input(int i) const { return i < input_count() && args_->inputs[i] != nullptr; }
+  bool has_output(int i) const { return i < output_count() && args_->outputs[i] != nullptr; }
+  TensorView input(int i) const { return TensorView(args_->inputs[i], host_); }
+  TensorView output(int i) const { return TensorView(args_->outputs[i], host_); }
+  /// Gives an output that bind left unknown its storage. Nothing for an output nobody wants.
+  void set_output(int i, const Dims& dims) const {
+    if (!has_output(i)) return;
+    AshlarShape shape{.rank = dims.rank(), .dtype = args_->outputs[i]->dtype, .dims = {}};
+    std::copy(dims.begin(), dims.end(), shape.dims);
+    AshlarStatus status{};
+    status.struct_size = sizeof(AshlarStatus);
+    if (const AshlarCode code = args_->set_output(args_->core, static_cast<std::uint32_t>(i), &shape, &status)) throw Failure(code, status.message);
+  }
+  void* workspace() const { return args_->workspace; }
+  /// body(begin, end) over disjoint ranges that cover [0, count), possibly on several threads; body must not throw.
+  template <class Body>
+  void parallel_for(std::int64_t count, std::int64_t grain, Body body) const {
+    host_->parallel_for(host_->core, count, grain, [](void* b, std::int64_t begin, std::int64_t end) { (*static_cast<Body*>(b))(begin, end); }, &body);
+  }
+
+ private:
+  const AshlarRunArgs* args_;
+  const AshlarHost* host_;
+};
+
+/// One operator's implementation, made for one node. bind and run are const and may be called by several threads at once.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  /// Bit i set: bind reads the data of input i.
+  virtual std::uint64_t bind_reads() const { return 0; }
+  /// Reports the output shapes for the input shapes.
+  virtual void bind(BindContext& context) const = 0;
+  /// Computes the outputs. Allocates only what it cannot know in bind.
+  virtual void run(const RunContext& context) const = 0;
+};
+
+/// A row of a provider's kernel table: an operator, the schema versions it covers, what it asks of a node, how it is made.
+struct KernelEntry {
+  const char* op;
+  int since_min;
+  int since_max;
+  Verdict (*verdict)(const NodeView& node);
+  std::unique_ptr<Kernel> (*create)(const NodeView& node);
+  const char* domain = "";
+};
+inline constexpr int kLatest = 1 << 20;
+
+/// For KernelEntry::create: K is constructed from the NodeView.
+template <class K>
+std::unique_ptr<Kernel> make(const NodeView& node) {
+  return std::make_unique<K>(node);
+}
+
+/// Makes an AshlarProvider of `P`, which has
+///   static constexpr const char* name, version;
+///   static std::span<const std::span<const KernelEntry>> kernels();   // tables, searched in order
+template <class P>
+class TableProvider {
+ public:
+  static const AshlarProvider* entry(const AshlarHost* host, AshlarStatus* status) {
+    if (host->abi_version != ASHLAR_ABI_VERSION) {
+      set_status(status, ASHLAR_UNSUPPORTED, concat("provider ", P::name, " was built for version ", ASHLAR_ABI_VERSION, " of the provider border, the core has ", host->abi_version));
+      return nullptr;
+    }
+    static const AshlarProvider provider = {
+        sizeof(AshlarProvider), ASHLAR_ABI_VERSION, P::name, P::version, &create, &destroy, &describe, &verdict, &prepare, &release, nullptr};
+    return &provider;
+  }
+
+ private:
+  struct Instance {
+    const AshlarHost* host;
+  };
+  struct StepContext {
+    std::unique_ptr<Kernel> kernel;
+    const AshlarHost* host;
+    std::uint32_t node;
+  };
+  struct Program {
+    std::vector<std::unique_ptr<StepContext>> contexts;
+    std::vector<AshlarStep> steps;
+  };
+
+  static AshlarCode create(const AshlarHost* host, const AshlarOption*, std::uint32_t, void** instance, AshlarStatus* status) {
+    return guarded(status, [&] { *instance = new Instance{host}; });
+  }
+  static void destroy(void* instance) { delete static_cast<Instance*>(instance); }
+  static AshlarCode describe(void*, AshlarProviderInfo* info, AshlarStatus*) {
+    *info = AshlarProviderInfo{.struct_size = sizeof(AshlarProviderInfo), .space_count = 0, .queue_count = 0, .features = 0, .spaces = nullptr, .space_stride = sizeof(AshlarSpaceInfo), .device = "host"};
+    return ASHLAR_OK;
+  }
+
+  /// The first row that takes the node, or null and the most specific refusal.
+  static const KernelEntry* find(const NodeView& node, Verdict& verdict) {
+    verdict = refuse(ASHLAR_NO_KERNEL_OP, P::name, " has no kernel for ", node.domain().empty() ? "" : std::string(node.domain()) + "::", node.op_type());
+    for (const auto table : P::kernels()) {
+      for (const KernelEntry& row : table) {
+        if (node.op_type() != row.op || node.domain() != row.domain) continue;
+        if (node.since_version() < row.since_min || node.since_version() > row.since_max) {
+          if (verdict.code == ASHLAR_NO_KERNEL_OP)
+            verdict = refuse(ASHLAR_NO_KERNEL_OPSET, P::name, " has ", row.op, " from version ", row.since_min, ", the node is of version ", node.since_version());
+          continue;
+        }
+        verdict = row.verdict ? row.verdict(node) : accept();
+        if (verdict.code == ASHLAR_ACCEPTED) return &row;
+      }
+    }
+    return nullptr;
+  }
+
+  static AshlarCode verdict(void* instance, const AshlarGraph* graph, std::uint32_t node, AshlarVerdict* out, AshlarStatus* status) {
+    return guarded(status, [&] {
+      const NodeView view(graph, node, static_cast<Instance*>(instance)->host);
+      Verdict v;
+      const KernelEntry* row = find(view, v);
+      out->code = v.code;
+      copy_text(out->reason, sizeof(out->reason), v.reason);
+      copy_text(out->kernel, sizeof(out->kernel), row ? row->op : "");
+    });
+  }
+
+  static AshlarCode prepare(void* instance, const AshlarGraph* graph, const std::uint32_t* nodes, std::uint32_t count, AshlarProgram* out, AshlarStatus* status) {
+    std::uint32_t current = ASHLAR_NONE;
+    const AshlarCode code = guarded(status, [&] {
+      const AshlarHost* host = static_cast<Instance*>(instance)->host;
+      auto program = std::make_unique<Program>();
+      for (std::uint32_t i = 0; i < count; ++i) {
+        current = nodes[i];
+        const NodeView view(graph, nodes[i], host);
+        Verdict v;
+        const KernelEntry* row = find(view, v);
+        if (!row) throw Failure(ASHLAR_INTERNAL, concat("asked to prepare a node it refused: ", v.reason));
+        program->contexts.push_back(std::make_unique<StepContext>(StepContext{row->create(view), host, nodes[i]}));
+        StepContext& context = *program->contexts.back();
+        const AshlarNode& node = view.abi();
+        AshlarStep step{};
+        step.struct_size = sizeof(AshlarStep);
+        step.context = &context;
+        step.kernel = row->op;
+        step.nodes = &context.node;
+        step.node_count = 1;
+        step.inputs = node.inputs;
+        step.input_count = node.input_count;
+        step.outputs = node.outputs;
+        step.output_count = node.output_count;
+        step.bind_reads = context.kernel->bind_reads();
+        step.bind = &bind;
+        step.run = &run;
+        program->steps.push_back(step);
+      }
+      *out = AshlarProgram{.struct_size = sizeof(AshlarProgram), .step_count = static_cast<std::uint32_t>(program->steps.size()), .value_count = 0, .event_count = 0,
+                           .steps = program->steps.data(), .step_stride = sizeof(AshlarStep), .values = nullptr, .value_stride = sizeof(AshlarProgramValue), .handle = program.get()};
+      program.release();
+    });
+    if (code != ASHLAR_OK && status) status->node = current;
+    return code;
+  }
+  static void release(void*, AshlarProgram* program) { delete static_cast<Program*>(program->handle); }
+
+  static AshlarCode bind(void* context, AshlarBindArgs* args, AshlarStatus* status) {
+    return guarded(status, [&] {
+      auto* step = static_cast<StepContext*>(context);
+      BindContext c(args, step->host);
+      step->kernel->bind(c);
+    });
+  }
+  static AshlarCode run(void* context, const AshlarRunArgs* args, AshlarStatus* status) {
+    return guarded(status, [&] {
+      auto* step = static_cast<StepContext*>(context);
+      step->kernel->run(RunContext(args, step->host));
+    });
+  }
+
+  static void copy_text(char* to, std::size_t capacity, std::string_view text) {
+    const std::size_t n = std::min(text.size(), capacity - 1);
+    std::memcpy(to, text.data(), n);
+    to[n] = 0;
+  }
+};
+
+}  // namespace ashlar::provider

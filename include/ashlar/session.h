@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ashlar/export.h>
+#include <ashlar/model.h>
+#include <ashlar/placement.h>
+#include <ashlar/trace.h>
+#include <ashlar/value.h>
+
+namespace ashlar::inline v0 {
+
+struct SessionOptions {
+  /// Providers in order of preference: each node runs on the first that accepts it. Empty: the build's default ones.
+  std::vector<std::string> providers = {};
+  /// Threads a run may use, the caller's included; 0: one per processor this process may use.
+  int threads = 0;
+};
+
+/// Cancels runs: pass a token to RunOptions and call cancel() from any thread. May be shared by many runs; outlives them.
+class CancelToken {
+ public:
+  void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
+  void reset() noexcept { cancelled_.store(false, std::memory_order_relaxed); }
+  bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<bool> cancelled_{false};
+};
+
+struct RunOptions {
+  Trace* trace = nullptr;             ///< filled when given
+  const CancelToken* cancel = nullptr;  ///< checked between steps
+  std::optional<std::chrono::nanoseconds> deadline = {};  ///< from the start of the run, checked between steps
+};
+
+class Session;
+
+/// One caller's way of running a session: inputs and outputs bound once, run as often as wanted. Serves one thread at a time;
+/// it keeps its session alive. A run that fails leaves the Run usable.
+class ASHLAR_API Run {
+ public:
+  Run(Run&&) noexcept;
+  Run& operator=(Run&&) noexcept;
+  ~Run();
+
+  /// Binds an input by its index in Session::inputs() or by name. The tensor's memory is read at each run and must outlive
+  /// the binding. Throws Error (kInvalidArgument) for a dtype, rank or fixed dimension that the model does not declare, and
+  /// kNotFound (with the nearest name) for a name that is none.
+  void bind_input(std::size_t index, Value value);
+  void bind_input(std::string_view name, Value value);
+  /// Binds caller memory that an output is written to. The dtype must be the output's; the buffer may be larger than the
+  /// output, and too small is an Error (kInvalidArgument) of the run that states both sizes.
+  void bind_output(std::size_t index, Tensor buffer);
+  void bind_output(std::string_view name, Tensor buffer);
+
+  /// Runs. Afterwards output(i) holds each result: in the bound buffer, or in memory this Run owns until its next run.
+  /// Throws Error: kInvalidArgument for a missing input, kCancelled, kDeadlineExceeded, kRuntime and others with the node.
+  void operator()(const RunOptions& options = {});
+
+  const Value& output(std::size_t index) const;
+  const Value& output(std::string_view name) const;
+
+  struct Impl;
+
+ private:
+  friend class Session;
+  explicit Run(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A model placed and prepared on providers. Thread-safe: any number of threads may run it at once, and they share weights.
+/// Copies refer to the same session.
+class ASHLAR_API Session {
+ public:
+  /// Places every node and prepares its kernels. Throws Error: kNotFound for an unknown provider (with the nearest name),
+  /// kUnavailable for one this machine cannot run, kUnsupported naming a node that no provider takes and each one's reason.
+  explicit Session(const Model& model, const SessionOptions& options = {});
+
+  const std::vector<ValueInfo>& inputs() const noexcept;
+  const std::vector<ValueInfo>& outputs() const noexcept;
+
+  /// Runs once and returns the outputs in graph order, in memory of their own. Inputs are borrowed until it returns.
+  NamedValues run(const NamedValues& inputs, const RunOptions& options = {}) const;
+  /// A Run of its own for repeated use.
+  Run prepare() const;
+
+  const Placement& placement() const noexcept;
+  /// The text form of a stage: "graph" (as imported), "optimized", "placement" or "plan". Throws Error (kNotFound) for another.
+  std::string stage_text(std::string_view stage) const;
+
+  struct Impl;
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// The providers of this build by name, in their default order of preference; those used only when asked for come last.
+ASHLAR_API std::vector<std::string> provider_names();
+
+}  // namespace ashlar::inline v0

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ashlar/session.h>
+#include <ashlar/trace.h>
+#include <ashlar/value.h>
+
+#include "plan/plan.h"
+#include "runtime/buffer_pool.h"
+
+namespace ashlar::runtime {
+
+/// What one run asks for and records, from the outermost frame to the innermost.
+class RunState {
+ public:
+  explicit RunState(const RunOptions& options);
+  /// Throws Error (kCancelled, kDeadlineExceeded) naming the node that would have come next.
+  void check(const std::string& next_node) const {
+    if (limited_) check_limits(next_node);
+  }
+  Trace* trace() const noexcept { return options_.trace; }
+  std::int64_t elapsed_ns() const noexcept;
+
+ private:
+  void check_limits(const std::string& next_node) const;
+  const RunOptions& options_;
+  const bool limited_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// A plan's values during a run, and what its steps keep from run to run (bindings, the frames of bodies). Serves one thread at
+/// a time; the plan and the pool outlive it.
+class Frame {
+ public:
+  Frame(const plan::Plan& plan, BufferPool& pool);
+  ~Frame();
+  Frame(const Frame&) = delete;
+  Frame& operator=(const Frame&) = delete;
+
+  const plan::Plan& plan() const noexcept { return plan_; }
+  BufferPool& pool() noexcept { return pool_; }
+  const Value& value(plan::Slot slot) const { return values_[slot]; }
+  void set(plan::Slot slot, Value value) { values_[slot] = std::move(value); }
+  /// The index-th output goes into this memory, where it fits; an undefined tensor takes that back.
+  void set_output_buffer(std::size_t index, Tensor buffer);
+
+  /// Runs every step. Inputs and captures must be set. Afterwards the outputs' slots hold the results; on an Error the frame is
+  /// usable again after clear(). Constants are put in place by the constructor and by clear().
+  void run(const RunState& state);
+  /// Drops every value but the constants.
+  void clear();
+  /// The frame of a step's body, made at first use.
+  Frame& body(const plan::Step& step, const std::string& name);
+  /// Runs a body with the given inputs and what it captures from this frame, and returns its outputs.
+  std::vector<Value> run_body(const plan::Step& step, const std::string& name, std::vector<Value> inputs, const RunState& state);
+
+ private:
+  struct StepState;
+  void run_step(const plan::Step& step, StepState& state);
+  void bind(const plan::Step& step, StepState& state);
+  Tensor allocate_output(const plan::Step& step, std::size_t index, const AshlarShape& shape);
+  ErrorContext context(const plan::Step& step) const;
+  void record(const plan::Step& step, const RunState& state, std::size_t event, std::int64_t start_ns) const;
+
+  const plan::Plan& plan_;
+  BufferPool& pool_;
+  std::vector<Value> values_;
+  std::vector<std::unique_ptr<StepState>> steps_;
+  std::map<plan::Slot, Tensor> output_buffers_;
+};
+
+/// Runs a node that is the core's: control flow, sequences, optionals, maps. Sets the step's outputs in the frame.
+void run_core_step(Frame& frame, const plan::Step& step, const RunState& state);
+
+/// "float32[1,3], -": dtypes and shapes of a step's inputs as they are in this run.
+std::string value_types(const Frame& frame, const std::vector<plan::Slot>& slots);
+
+}  // namespace ashlar::runtime

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ashlar/trace.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include <ashlar/error.h>
+#include <nlohmann/json.hpp>
+
+namespace ashlar::inline v0 {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& j, int indent) { return j.dump(indent, ' ', false, Json::error_handler_t::replace); }
+
+struct TableRow {
+  std::string node, op, provider, kernel, outputs;
+  std::int64_t ns = 0;
+  std::int64_t calls = 0;
+};
+
+std::string number(double value, int digits) {
+  std::ostringstream out;
+  out.setf(std::ios::fixed);
+  out.precision(digits);
+  out << value;
+  return out.str();
+}
+
+}  // namespace
+
+std::int64_t Trace::unaccounted_ns() const noexcept {
+  std::int64_t rest = wall_ns;
+  for (const TraceEvent& e : events)
+    if (e.depth == 0) rest -= e.duration_ns;
+  return rest;
+}
+
+std::string Trace::table(int top) const {
+  std::vector<TableRow> rows;
+  std::map<std::string, std::size_t> index;
+  for (const TraceEvent& e : events) {
+    if (e.depth != 0) continue;
+    const auto [at, inserted] = index.try_emplace(e.node + '\n' + e.op, rows.size());
+    if (inserted) rows.push_back({e.node, e.op, e.provider, e.kernel, e.outputs, 0, 0});
+    rows[at->second].ns += e.duration_ns;
+    ++rows[at->second].calls;
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const TableRow& a, const TableRow& b) { return a.ns > b.ns; });
+  const std::size_t shown = top > 0 ? std::min<std::size_t>(rows.size(), static_cast<std::size_t>(top)) : rows.size();
+  if (shown < rows.size()) {
+    TableRow rest{std::to_string(rows.size() - shown) + " other nodes", "", "", "", "", 0, 0};
+    for (std::size_t i = shown; i < rows.size(); ++i) {
+      rest.ns += rows[i].ns;
+      rest.calls += rows[i].calls;
+    }
+    rows.resize(shown);
+    rows.push_back(rest);
+  }
+  rows.push_back({"unaccounted", "", "", "", "", unaccounted_ns(), 0});
+  rows.push_back({"wall time", "", "", "", "", wall_ns, 0});
+
+  std::size_t node = 4, op = 8, provider = 8;
+  for (const TableRow& r : rows) {
+    node = std::max(node, r.node.size());
+    op = std::max(op, r.op.size());
+    provider = std::max(provider, r.provider.size());
+  }
+  std::string out;
+  const auto left = [&](const std::string& text, std::size_t width) { out += text + std::string(width + 2 - std::min(width, text.size()), ' '); };
+  const auto right = [&](const std::string& text, std::size_t width) { out += std::string(width - std::min(width, text.size()), ' ') + text + "  "; };
+  left("node", node), left("operator", op), left("provider", provider), right("calls", 5), right("ms", 10), right("%", 5);
+  out += "outputs\n";
+  for (const TableRow& r : rows) {
+    left(r.node, node), left(r.op, op), left(r.provider, provider);
+    right(r.calls ? std::to_string(r.calls) : "", 5);
+    right(number(static_cast<double>(r.ns) / 1e6, 4), 10);
+    right(wall_ns > 0 ? number(100.0 * static_cast<double>(r.ns) / static_cast<double>(wall_ns), 1) : "", 5);
+    out += r.outputs + "\n";
+  }
+  return out;
+}
+
+std::string Trace::to_json() const {
+  Json j = {{"schema", 1}, {"wall_ns", wall_ns}, {"unaccounted_ns", unaccounted_ns()}, {"events", Json::array()}};
+  for (const TraceEvent& e : events)
+    j["events"].push_back({{"node", e.node}, {"op", e.op}, {"provider", e.provider}, {"kernel", e.kernel}, {"outputs", e.outputs}, {"start_ns", e.start_ns}, {"duration_ns", e.duration_ns}, {"bytes", e.bytes}, {"depth", e.depth}});
+  return dump(j, 2);
+}
+
+void Trace::write_chrome_json(const std::filesystem::path& file) const {
+  Json events_json = Json::array();
+  const auto add = [&](const std::string& name, const std::string& category, std::int64_t start_ns, std::int64_t duration_ns, Json args) {
+    events_json.push_back({{"name", name}, {"cat", category}, {"ph", "X"}, {"pid", 1}, {"tid", 1}, {"ts", static_cast<double>(start_ns) / 1e3}, {"dur", static_cast<double>(duration_ns) / 1e3}, {"args", std::move(args)}});
+  };
+  add("run", "run", 0, wall_ns, {{"unaccounted_ns", unaccounted_ns()}});
+  for (const TraceEvent& e : events)
+    add(e.node.empty() ? e.op : e.node, e.provider, e.start_ns, e.duration_ns, {{"op", e.op}, {"kernel", e.kernel}, {"outputs", e.outputs}, {"bytes", e.bytes}});
+  std::ofstream out(file, std::ios::binary | std::ios::trunc);
+  out << dump({{"traceEvents", std::move(events_json)}, {"displayTimeUnit", "ms"}}, -1) << '\n';
+  out.close();
+  if (!out) throw Error(ErrorCode::kIo, "the trace could not be written", {.file = file.string()});
+}
+
+}  // namespace ashlar::inline v0

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include <ashlar/error.h>
+
+#include "core/text.h"
+#include "session/session_impl.h"
+
+namespace ashlar::inline v0 {
+namespace {
+
+std::size_t index_of(const std::vector<ValueInfo>& infos, std::string_view name, const char* what) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    if (infos[i].name == name) return i;
+    names.push_back(infos[i].name);
+  }
+  throw Error(ErrorCode::kNotFound, std::string("no ") + what + " is named '" + core::printable(name) + "'" + core::suggestion(name, names), {.tensor = std::string(name)});
+}
+
+void check_index(const std::vector<ValueInfo>& infos, std::size_t index, const char* what) {
+  if (index >= infos.size()) throw Error(ErrorCode::kNotFound, std::string(what) + " " + std::to_string(index) + " of a model with " + std::to_string(infos.size()));
+}
+
+bool fits(const ValueType& type, const Shape& shape) {
+  if (!type.shape) return true;
+  if (type.shape->size() != shape.size()) return false;
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    if ((*type.shape)[i].fixed() && (*type.shape)[i].value != shape[i]) return false;
+  return true;
+}
+
+/// A view of the caller's memory may lie at an address its elements must not have; then a copy is read instead.
+Value readable(const Value& value) {
+  if (!value.is_tensor()) return value;
+  const Tensor& t = value.tensor();
+  return reinterpret_cast<std::uintptr_t>(t.raw()) % plan::element_alignment(t.dtype()) == 0 ? value : Value(t.clone());
+}
+
+void copy_into(const Tensor& result, Tensor& buffer, const std::string& name) {
+  if (result.bytes() > buffer.bytes())
+    throw Error(ErrorCode::kInvalidArgument, "output '" + name + "' is " + result.type_string() + ", " + std::to_string(result.bytes()) + " bytes; the bound buffer has " + std::to_string(buffer.bytes()), {.tensor = name});
+  if (result.dtype() == DType::kString) std::copy_n(result.data<std::string>(), result.element_count(), buffer.mutable_data<std::string>());
+  else if (result.bytes() > 0) std::memmove(buffer.mutable_raw(), result.raw(), result.bytes());
+}
+
+}  // namespace
+
+void check_input(const ValueInfo& info, const Value& value) {
+  const auto refuse = [&](const std::string& got) {
+    throw Error(ErrorCode::kInvalidArgument, "input '" + info.name + "' is " + info.type.to_string() + ", got " + got, {.tensor = info.name});
+  };
+  const ValueType::Kind kind = info.type.kind;
+  if (kind == ValueType::Kind::kSequence && !value.is_sequence()) refuse(value.type_string());
+  if (kind == ValueType::Kind::kMap && !value.is_map()) refuse(value.type_string());
+  if (kind != ValueType::Kind::kTensor) return;
+  if (!value.is_tensor() || !value.tensor().defined()) refuse(value.type_string());
+  const Tensor& t = value.tensor();
+  if (info.type.dtype != DType::kUndefined && t.dtype() != info.type.dtype) refuse(t.type_string());
+  if (!fits(info.type, t.shape())) refuse(t.type_string());
+}
+
+Run::Impl::Impl(std::shared_ptr<const Session::Impl> s)
+    : session(std::move(s)), frame(*session->plan, pool), inputs(session->model->inputs.size()), outputs(session->model->outputs.size()), buffers(session->model->outputs.size()) {}
+
+std::size_t Run::Impl::input_index(std::string_view name) const { return index_of(session->model->inputs, name, "input"); }
+std::size_t Run::Impl::output_index(std::string_view name) const { return index_of(session->model->outputs, name, "output"); }
+
+void Run::Impl::reset() {
+  std::fill(inputs.begin(), inputs.end(), Value());
+  std::fill(outputs.begin(), outputs.end(), Value());
+  for (std::size_t i = 0; i < buffers.size(); ++i) {
+    buffers[i] = Tensor();
+    frame.set_output_buffer(i, {});
+  }
+}
+
+void Run::Impl::execute(const RunOptions& options) {
+  const graph::Graph& graph = *session->graph;
+  const std::vector<ValueInfo>& infos = session->model->inputs;
+  const runtime::RunState state(options);
+  if (options.trace) *options.trace = Trace();
+  std::fill(outputs.begin(), outputs.end(), Value());
+  frame.clear();
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].defined()) frame.set(graph.inputs[i], readable(inputs[i]));
+    else if (!infos[i].has_default) throw Error(ErrorCode::kInvalidArgument, "input '" + infos[i].name + "' (" + infos[i].type.to_string() + ") is missing", {.tensor = infos[i].name});
+    else frame.set(graph.inputs[i], graph.values[graph.inputs[i]].constant);
+  }
+  try {
+    frame.run(state);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      outputs[i] = frame.value(graph.outputs[i]);
+      if (!buffers[i].defined()) continue;
+      Tensor& buffer = buffers[i];
+      const Tensor& result = outputs[i].tensor();
+      if (result.raw() != buffer.raw()) copy_into(result, buffer, session->model->outputs[i].name);
+      outputs[i] = Tensor::adopt(result.dtype(), result.shape(), buffer.mutable_raw(), nullptr, false);
+    }
+  } catch (...) {
+    std::fill(outputs.begin(), outputs.end(), Value());
+    frame.clear();
+    pool.end_run();
+    throw;
+  }
+  frame.clear();
+  pool.end_run();
+  if (options.trace) options.trace->wall_ns = state.elapsed_ns();
+}
+
+Run::Run(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Run::Run(Run&&) noexcept = default;
+Run& Run::operator=(Run&&) noexcept = default;
+Run::~Run() = default;
+
+void Run::bind_input(std::size_t index, Value value) {
+  check_index(impl_->session->model->inputs, index, "input");
+  check_input(impl_->session->model->inputs[index], value);
+  impl_->inputs[index] = std::move(value);
+}
+void Run::bind_input(std::string_view name, Value value) { bind_input(impl_->input_index(name), std::move(value)); }
+
+void Run::bind_output(std::size_t index, Tensor buffer) {
+  check_index(impl_->session->model->outputs, index, "output");
+  const ValueInfo& info = impl_->session->model->outputs[index];
+  if (info.type.kind != ValueType::Kind::kTensor) throw Error(ErrorCode::kInvalidArgument, "output '" + info.name + "' is " + info.type.to_string() + ", which no buffer holds", {.tensor = info.name});
+  if (buffer.defined()) {
+    if (info.type.dtype != DType::kUndefined && buffer.dtype() != info.type.dtype)
+      throw Error(ErrorCode::kInvalidArgument, "output '" + info.name + "' is " + info.type.to_string() + ", the buffer is " + buffer.type_string(), {.tensor = info.name});
+    if (reinterpret_cast<std::uintptr_t>(buffer.mutable_raw()) % plan::element_alignment(buffer.dtype()) != 0)
+      throw Error(ErrorCode::kInvalidArgument, "the buffer for output '" + info.name + "' is not aligned for its elements", {.tensor = info.name});
+  }
+  impl_->frame.set_output_buffer(index, buffer);
+  impl_->buffers[index] = std::move(buffer);
+}
+void Run::bind_output(std::string_view name, Tensor buffer) { bind_output(impl_->output_index(name), std::move(buffer)); }
+
+void Run::operator()(const RunOptions& options) { impl_->execute(options); }
+
+const Value& Run::output(std::size_t index) const {
+  check_index(impl_->session->model->outputs, index, "output");
+  return impl_->outputs[index];
+}
+const Value& Run::output(std::string_view name) const { return output(impl_->output_index(name)); }
+
+}  // namespace ashlar::inline v0

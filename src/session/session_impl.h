@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <ashlar/session.h>
+
+#include "partition/partition.h"
+#include "plan/plan.h"
+#include "runtime/frame.h"
+#include "session/model_impl.h"
+
+namespace ashlar::inline v0 {
+
+struct Session::Impl {
+  std::shared_ptr<const Model::Impl> model;
+  partition::Providers providers;
+  std::shared_ptr<const graph::Graph> graph;  ///< legalised
+  std::unique_ptr<const plan::Plan> plan;
+  Placement placement;
+
+  mutable std::mutex mutex;
+  mutable std::vector<Run> idle_runs;  ///< what Session::run keeps, guarded by mutex
+};
+
+struct Run::Impl {
+  explicit Impl(std::shared_ptr<const Session::Impl> session);
+
+  /// Throws Error (kNotFound) with the nearest name.
+  std::size_t input_index(std::string_view name) const;
+  std::size_t output_index(std::string_view name) const;
+  void execute(const RunOptions& options);
+  /// Forgets inputs, outputs and bound buffers.
+  void reset();
+
+  std::shared_ptr<const Session::Impl> session;
+  runtime::BufferPool pool;
+  runtime::Frame frame;
+  std::vector<Value> inputs, outputs;
+  std::vector<Tensor> buffers;
+};
+
+/// Throws Error (kInvalidArgument) unless the value is what the model declares for the input: kind, dtype, rank, fixed dimensions.
+void check_input(const ValueInfo& info, const Value& value);
+
+}  // namespace ashlar::inline v0

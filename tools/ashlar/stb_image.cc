@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+#define STB_IMAGE_IMPLEMENTATION
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_NO_STDIO
+#include <stb/stb_image.h>
