@@ -322,9 +322,12 @@ class FullMatch {
     const char name = pattern_[at_];
     const bool negated = name >= 'A' && name <= 'Z';
     switch (name) {
-      case 'd': case 'D': add_named(to, {{'0', '9'}}, negated); break;
-      case 's': case 'S': add_named(to, {{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}}, negated); break;
-      case 'w': case 'W': add_named(to, {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}, negated); break;
+      case 'd':
+      case 'D': add_named(to, {{'0', '9'}}, negated); break;
+      case 's':
+      case 'S': add_named(to, {{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}}, negated); break;
+      case 'w':
+      case 'W': add_named(to, {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}, negated); break;
       default: return false;
     }
     ++at_;
@@ -332,12 +335,20 @@ class FullMatch {
   }
 
   bool posix_class(Ranges& to) {
-    static const std::pair<std::string_view, Ranges> kClasses[] = {
-        {"alnum", {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}}}, {"alpha", {{'A', 'Z'}, {'a', 'z'}}}, {"ascii", {{0, 0x7F}}},
-        {"blank", {{'\t', '\t'}, {' ', ' '}}}, {"cntrl", {{0, 0x1F}, {0x7F, 0x7F}}}, {"digit", {{'0', '9'}}}, {"graph", {{'!', '~'}}},
-        {"lower", {{'a', 'z'}}}, {"print", {{' ', '~'}}}, {"punct", {{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}}},
-        {"space", {{'\t', '\r'}, {' ', ' '}}}, {"upper", {{'A', 'Z'}}}, {"word", {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}},
-        {"xdigit", {{'0', '9'}, {'A', 'F'}, {'a', 'f'}}}};
+    static const std::pair<std::string_view, Ranges> kClasses[] = {{"alnum", {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}}},
+                                                                   {"alpha", {{'A', 'Z'}, {'a', 'z'}}},
+                                                                   {"ascii", {{0, 0x7F}}},
+                                                                   {"blank", {{'\t', '\t'}, {' ', ' '}}},
+                                                                   {"cntrl", {{0, 0x1F}, {0x7F, 0x7F}}},
+                                                                   {"digit", {{'0', '9'}}},
+                                                                   {"graph", {{'!', '~'}}},
+                                                                   {"lower", {{'a', 'z'}}},
+                                                                   {"print", {{' ', '~'}}},
+                                                                   {"punct", {{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}}},
+                                                                   {"space", {{'\t', '\r'}, {' ', ' '}}},
+                                                                   {"upper", {{'A', 'Z'}}},
+                                                                   {"word", {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}},
+                                                                   {"xdigit", {{'0', '9'}, {'A', 'F'}, {'a', 'f'}}}};
     if (!take("[:")) return false;
     const bool negated = take("^");
     for (const auto& [name, ranges] : kClasses) {

@@ -88,7 +88,8 @@ inline std::int64_t arg_max(const std::vector<double>& values) { return std::max
 /// The class labels of a classifier: integers, strings, or the class numbers when it names none.
 class Labels {
  public:
-  Labels(std::vector<std::int64_t> integers, std::vector<std::string> strings) : integers_(std::move(integers)), strings_(std::move(strings)) {}
+  Labels(std::vector<std::int64_t> integers, std::vector<std::string> strings)
+      : integers_(std::move(integers)), strings_(std::move(strings)) {}
   std::int64_t size() const { return static_cast<std::int64_t>(std::max(integers_.size(), strings_.size())); }
   void write(const TensorView& out, std::int64_t i, std::int64_t label) const {
     const auto at = static_cast<std::size_t>(label);

@@ -18,8 +18,11 @@ using provider::TensorView;
 /// Bits of an element that is packed into less than a byte; 0 for all other dtypes.
 inline int packed_bits(DType dtype) {
   switch (dtype) {
-    case DType::kUint4: case DType::kInt4: case DType::kFloat4E2M1: return 4;
-    case DType::kUint2: case DType::kInt2: return 2;
+    case DType::kUint4:
+    case DType::kInt4:
+    case DType::kFloat4E2M1: return 4;
+    case DType::kUint2:
+    case DType::kInt2: return 2;
     default: return 0;
   }
 }
@@ -56,7 +59,9 @@ class ElementCopier {
   /// to[to_index + i] = from[from_index + i] for i in [0, n).
   void copy(std::int64_t to_index, std::int64_t from_index, std::int64_t n = 1) const {
     if (size_) {
-      if (n > 0) std::memcpy(to_.mutable_data<char>() + to_index * width(), from_.data<char>() + from_index * width(), static_cast<std::size_t>(n) * size_);
+      if (n > 0)
+        std::memcpy(to_.mutable_data<char>() + to_index * width(), from_.data<char>() + from_index * width(),
+                    static_cast<std::size_t>(n) * size_);
       return;
     }
     for (std::int64_t i = 0; i < n; ++i) one(to_index + i, from_index + i);

@@ -64,8 +64,8 @@ class WindowAttributes {
         split(std::max<std::int64_t>(0, (out - 1) * stride + span - in), auto_pad_ == "SAME_UPPER", w, d);
       } else {
         const std::int64_t room = in + w.begin[d] + w.end[d] - span;
-        provider::check(room >= 0 || in == 0, "a window of ", span, " does not fit dimension ", d + 2, " of ", x, " padded by ", w.begin[d],
-                        " and ", w.end[d]);
+        provider::check(room >= -stride || in == 0, "a window of ", span, " does not fit dimension ", d + 2, " of ", x, " padded by ",
+                        w.begin[d], " and ", w.end[d]);
         out = room < 0 ? 0 : (room + (ceil_ ? stride - 1 : 0)) / stride + 1;
         if (ceil_ && (out - 1) * stride >= in + w.begin[d]) out = std::max<std::int64_t>(0, out - 1);
       }

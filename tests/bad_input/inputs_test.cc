@@ -58,7 +58,7 @@ TEST_F(BadInput, ASequenceForATensorIsRefused) {
 
 TEST_F(BadInput, ATooSmallOutputBufferStatesBothSizesAndKeepsTheRunUsable) {
   std::vector<float> small(2), enough(3);
-  Run run = session_.prepare();
+  auto run = session_.prepare();
   run.bind_input("image", image_);
   run.bind_input("axes", axes_);
   run.bind_output("result", Tensor::view(small, {2}));
@@ -69,7 +69,7 @@ TEST_F(BadInput, ATooSmallOutputBufferStatesBothSizesAndKeepsTheRunUsable) {
 }
 
 TEST_F(BadInput, AnOutputBufferOfAnotherDtypeOrReadOnlyIsRefused) {
-  Run run = session_.prepare();
+  auto run = session_.prepare();
   std::vector<double> doubles(3);
   const std::vector<float> constant(3);
   expect(error_of([&] { run.bind_output("result", Tensor::view(doubles, {3})); }), ErrorCode::kInvalidArgument, "result", {"float64[3]"});

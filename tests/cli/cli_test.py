@@ -6,11 +6,13 @@ import pathlib
 import sys
 import unittest
 
-from command_case import CommandTest
-from files_test import Arrays, Pictures, Sounds
-from literals_test import Literals, MadeUp
-from outputs_test import DataSets, Tracing
-from reports_test import Options, Reports
+sys.dont_write_bytecode = True
+
+from command_case import CommandTest  # noqa: E402
+from files_test import Arrays, Pictures, Sounds  # noqa: E402
+from literals_test import Literals, MadeUp  # noqa: E402
+from outputs_test import DataSets, Tracing  # noqa: E402
+from reports_test import Options, Reports  # noqa: E402
 
 CASES = [Arrays, DataSets, Literals, MadeUp, Options, Pictures, Reports, Sounds, Tracing]
 

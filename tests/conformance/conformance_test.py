@@ -11,6 +11,7 @@ import unittest
 
 if len(sys.argv) < 3:
     sys.exit(__doc__)
+sys.dont_write_bytecode = True
 RUNNER, SOURCE = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2])
 sys.path.insert(0, str(SOURCE / "tests" / "cli"))
 import onnx_writer as ow  # noqa: E402

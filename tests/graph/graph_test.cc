@@ -6,7 +6,7 @@
 
 #include <ashlar/error.h>
 
-#include "graph/builder.h"
+#include "tests/graph/builder.h"
 #include "graph/nesting.h"
 
 namespace ashlar::graph {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/builder.h"
+#include "tests/graph/builder.h"
 
 namespace ashlar::testing {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "graph/builder.h"
+#include "tests/graph/builder.h"
 #include "ops/facts.h"
 
 namespace ashlar::ops {

@@ -3,7 +3,7 @@
 
 #include <ashlar/error.h>
 
-#include "graph/builder.h"
+#include "tests/graph/builder.h"
 #include "optimizer/pass.h"
 
 namespace ashlar::optimizer {

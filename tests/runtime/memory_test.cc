@@ -15,7 +15,7 @@ TEST(Memory, StaysBoundedOverAThousandRandomShapes) {
   const Session session(testing::text_model(R"(<ir_version: 8, opset_import: ["": 17]>
     chain (float[N, M] x) => (float[N, M] y) { a = Neg(x) b = Add(a, x) c = Mul(b, b) d = Sub(c, a) y = Abs(d) })"));
   std::mt19937 random(7);
-  Run run = session.prepare();
+  auto run = session.prepare();
   std::vector<float> data(128 * 128, 1.0f);
   for (int i = 0; i < 1000; ++i) {
     const std::int64_t n = 1 + static_cast<std::int64_t>(random() % 128), m = 1 + static_cast<std::int64_t>(random() % 128);
@@ -33,7 +33,7 @@ TEST(Session, OutlivesTheModelItWasMadeOfAndLeavesNoCycle) {
     session.emplace(model);
   }
   EXPECT_EQ(session->run({{"x", Tensor::of<float>({1}, {2})}}).at("y").tensor().data<float>()[0], -2.0f);
-  Run run = session->prepare();
+  auto run = session->prepare();
   session.reset();
   run.bind_input(0, Tensor::of<float>({1}, {3}));
   run();

@@ -82,7 +82,7 @@ TEST(Deadline, EndsARunBetweenStepsAndLeavesTheSessionUsable) {
   EXPECT_EQ(e.code(), ErrorCode::kDeadlineExceeded);
   EXPECT_FALSE(e.context().node.empty());
   const Session session(text_model(kIf));
-  Run run = session.prepare();
+  auto run = session.prepare();
   run.bind_input("c", Tensor::scalar(true));
   run.bind_input("x", Tensor::of<float>({1}, {1}));
   EXPECT_EQ(error_of([&] { run({.deadline = std::chrono::nanoseconds(0)}); }).code(), ErrorCode::kDeadlineExceeded);

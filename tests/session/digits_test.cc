@@ -82,7 +82,7 @@ TEST(Digits, EightThreadsOfOneSessionGetTheBitsOfOne) {
 TEST(Digits, ABoundRunWritesIntoTheCallersMemory) {
   const Session session(Model::load(kModels / "digits.onnx"));
   std::vector<float> images = heldout_images(), out(20, -1.0f);
-  Run run = session.prepare();
+  auto run = session.prepare();
   run.bind_input("image", Tensor::view(images.data(), {1, 1, 8, 8}));
   run.bind_output("probabilities", Tensor::view(out, {20}));
   run();

@@ -20,7 +20,8 @@ class Concat final : public Kernel {
       const Dims in = context.input(i).dims();
       check(in.rank() == out.rank(), "input ", i, " has the shape ", in, ", input 0 ", context.input(0).dims());
       for (int d = 0; d < out.rank(); ++d)
-        check(d == axis || in[d] == out[d], "input ", i, " has the shape ", in, ", input 0 ", context.input(0).dims(), ", and axis is ", axis);
+        check(d == axis || in[d] == out[d], "input ", i, " has the shape ", in, ", input 0 ", context.input(0).dims(), ", and axis is ",
+              axis);
       out[axis] += in[axis];
     }
     checked_count(out);
@@ -77,8 +78,7 @@ class Split final : public Kernel {
   }
 
  private:
-  template <class Context>
-  std::vector<std::int64_t> sizes_of(const Context& context, std::int64_t size) const {
+  template <class Context> std::vector<std::int64_t> sizes_of(const Context& context, std::int64_t size) const {
     const std::int64_t outputs = context.output_count();
     if (context.has_input(1)) {
       std::vector<std::int64_t> sizes = context.input(1).indices();

@@ -49,7 +49,8 @@ class GatherElements final : public Kernel {
     const Dims in = context.input(0).dims(), out = context.input(1).dims();
     check(in.rank() == out.rank(), "indices has the shape ", out, ", the data ", in);
     const int axis = normalize_axis(axis_, in.rank());
-    for (int i = 0; i < in.rank(); ++i) check(i == axis || out[i] <= in[i], "indices has the shape ", out, ", the data ", in, ", and axis is ", axis);
+    for (int i = 0; i < in.rank(); ++i)
+      check(i == axis || out[i] <= in[i], "indices has the shape ", out, ", the data ", in, ", and axis is ", axis);
     context.set_output(0, out);
   }
 
@@ -77,10 +78,11 @@ class GatherND final : public Kernel {
 
   void bind(BindContext& context) const override {
     const Dims in = context.input(0).dims(), indices = context.input(1).dims();
-    check(indices.rank() > 0 && batch_ >= 0 && batch_ < in.rank() && batch_ < indices.rank(), "batch_dims is ", batch_, ", the data has the shape ",
-          in, ", indices ", indices);
+    check(indices.rank() > 0 && batch_ >= 0 && batch_ < in.rank() && batch_ < indices.rank(), "batch_dims is ", batch_,
+          ", the data has the shape ", in, ", indices ", indices);
     const int batch = static_cast<int>(batch_);
-    for (int i = 0; i < batch; ++i) check(in[i] == indices[i], "the data has the shape ", in, ", indices ", indices, ", and batch_dims is ", batch);
+    for (int i = 0; i < batch; ++i)
+      check(in[i] == indices[i], "the data has the shape ", in, ", indices ", indices, ", and batch_dims is ", batch);
     const int last = indices.rank() - 1;
     check(indices[last] >= 0 && indices[last] <= in.rank() - batch, "indices has the shape ", indices, ", the data ", in);
     Dims out;

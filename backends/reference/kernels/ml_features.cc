@@ -52,8 +52,8 @@ class Binarizer final : public Kernel {
 class Imputer final : public Kernel {
  public:
   explicit Imputer(const NodeView& node)
-      : floats_(node.reals("imputed_value_floats")), integers_(node.integers("imputed_value_int64s")), missing_float_(node.real("replaced_value_float")),
-        missing_integer_(node.integer("replaced_value_int64")) {}
+      : floats_(node.reals("imputed_value_floats")), integers_(node.integers("imputed_value_int64s")),
+        missing_float_(node.real("replaced_value_float")), missing_integer_(node.integer("replaced_value_int64")) {}
   void bind(BindContext& context) const override {
     const Dims in = context.input(0).dims();
     const bool is_float = context.input(0).dtype() == DType::kFloat32 || context.input(0).dtype() == DType::kFloat64;
@@ -73,14 +73,14 @@ class Imputer final : public Kernel {
   }
 
  private:
-  template <class T, class V>
-  static void impute(const RunContext& context, const std::vector<V>& values, V missing) {
+  template <class T, class V> static void impute(const RunContext& context, const std::vector<V>& values, V missing) {
     const TensorView in = context.input(0);
     const std::int64_t columns = in.dim(in.rank() - 1);
     for (std::int64_t i = 0; i < in.count(); ++i) {
       const T x = in.data<T>()[i];
       const bool replace = x == static_cast<T>(missing) || (x != x && missing != missing);
-      context.output(0).mutable_data<T>()[i] = replace ? static_cast<T>(values[static_cast<std::size_t>(values.size() == 1 ? 0 : i % columns)]) : x;
+      context.output(0).mutable_data<T>()[i] =
+          replace ? static_cast<T>(values[static_cast<std::size_t>(values.size() == 1 ? 0 : i % columns)]) : x;
     }
   }
   std::vector<float> floats_;
@@ -104,7 +104,8 @@ class Scaler final : public Kernel {
     const auto at = [](const std::vector<float>& values, std::int64_t i) { return values[static_cast<std::size_t>(i) % values.size()]; };
     dispatch<MlTypes>(in.dtype(), [&]<class T>() {
       for (std::int64_t i = 0; i < in.count(); ++i)
-        context.output(0).mutable_data<float>()[i] = static_cast<float>((static_cast<double>(in.data<T>()[i]) - at(offset_, i)) * at(scale_, i));
+        context.output(0).mutable_data<float>()[i] =
+            static_cast<float>((static_cast<double>(in.data<T>()[i]) - at(offset_, i)) * at(scale_, i));
     });
   }
 
@@ -145,8 +146,8 @@ class Normalizer final : public Kernel {
 
 Verdict vectorizer_verdict(const NodeView& node) {
   for (int i = 0; i < node.input_count(); ++i)
-    ASHLAR_REQUIRE(contains<MlTypes>(node.input(i).dtype()), ASHLAR_NO_KERNEL_DTYPE, "FeatureVectorizer of ", dtype_name(node.input(i).dtype()),
-                   " has no kernel");
+    ASHLAR_REQUIRE(contains<MlTypes>(node.input(i).dtype()), ASHLAR_NO_KERNEL_DTYPE, "FeatureVectorizer of ",
+                   dtype_name(node.input(i).dtype()), " has no kernel");
   return accept();
 }
 

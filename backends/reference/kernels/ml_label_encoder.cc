@@ -13,8 +13,7 @@ using namespace provider;
 
 using KeyTypes = Types<float, double, std::int64_t, std::int32_t, std::int16_t>;
 
-template <class N>
-std::string number_key(N number) {
+template <class N> std::string number_key(N number) {
   if (number != number) return "NaN";
   number += 0;
   std::string key(sizeof(N), '\0');
@@ -90,7 +89,8 @@ class Lookup : public Kernel {
 Verdict encoder_verdict(const NodeView& node) {
   const DType in = node.input(0).dtype(), out = node.output(0).dtype();
   for (const DType dtype : {in, out})
-    ASHLAR_REQUIRE(dtype == DType::kString || contains<KeyTypes>(dtype), ASHLAR_NO_KERNEL_DTYPE, "LabelEncoder of ", dtype_name(dtype), " has no kernel");
+    ASHLAR_REQUIRE(dtype == DType::kString || contains<KeyTypes>(dtype), ASHLAR_NO_KERNEL_DTYPE, "LabelEncoder of ", dtype_name(dtype),
+                   " has no kernel");
   const bool values_fit = node.has("values_tensor")    ? node.tensor("values_tensor")->dtype() == out
                           : node.has("values_strings") ? out == DType::kString
                           : node.has("values_int64s")  ? out == DType::kInt64
@@ -114,8 +114,10 @@ class LabelEncoder final : public Lookup {
     for (const std::int64_t key : node.integers("keys_int64s")) keys.push_back(number_key(key));
     for (const float key : node.reals("keys_floats")) keys.push_back(number_key(static_cast<double>(key)));
     if (const auto tensor = node.tensor("keys_tensor")) keys = keys_of(*tensor);
-    Values values{node.tensor("values_tensor"), std::nullopt, node.texts("values_strings"), node.integers("values_int64s"), node.reals("values_floats"),
-                  node.text("default_string", "_Unused"), node.integer("default_int64", -1), node.real("default_float", -0.0f)};
+    Values values{node.tensor("values_tensor"),      std::nullopt,
+                  node.texts("values_strings"),      node.integers("values_int64s"),
+                  node.reals("values_floats"),       node.text("default_string", "_Unused"),
+                  node.integer("default_int64", -1), node.real("default_float", -0.0f)};
     if (values.tensor) values.tensor_default = node.tensor("default_tensor");
     set(keys, std::move(values));
   }

@@ -22,7 +22,8 @@ void write_scores(const TensorView& out, std::int64_t row, const std::vector<dou
 
 /// Rows of coefficients and their intercepts.
 struct Linear {
-  Linear(const NodeView& node, std::int64_t row_count) : rows(row_count), weights(node.reals("coefficients")), biases(node.reals("intercepts")) {
+  Linear(const NodeView& node, std::int64_t row_count)
+      : rows(row_count), weights(node.reals("coefficients")), biases(node.reals("intercepts")) {
     check(rows > 0 && weights.size() % static_cast<std::size_t>(rows) == 0, weights.size(), " coefficients for ", rows, " rows");
     check(biases.empty() || biases.size() == static_cast<std::size_t>(rows), biases.size(), " intercepts for ", rows, " rows");
     columns = static_cast<std::int64_t>(weights.size()) / rows;
@@ -30,7 +31,8 @@ struct Linear {
   std::vector<double> scores(const double* x) const {
     std::vector<double> out;
     for (std::int64_t r = 0; r < rows; ++r)
-      out.push_back(dot(x, weights.data() + r * columns, columns) + (biases.empty() ? 0.0 : static_cast<double>(biases[static_cast<std::size_t>(r)])));
+      out.push_back(dot(x, weights.data() + r * columns, columns) +
+                    (biases.empty() ? 0.0 : static_cast<double>(biases[static_cast<std::size_t>(r)])));
     return out;
   }
   std::int64_t rows, columns;
@@ -45,7 +47,8 @@ std::int64_t rows_with(const TensorView& features, std::int64_t columns) {
 
 class LinearRegressor final : public Kernel {
  public:
-  explicit LinearRegressor(const NodeView& node) : linear_(node, node.integer("targets", 1)), transform_(post_transform_of(node.text("post_transform", "NONE"))) {}
+  explicit LinearRegressor(const NodeView& node)
+      : linear_(node, node.integer("targets", 1)), transform_(post_transform_of(node.text("post_transform", "NONE"))) {}
   void bind(BindContext& context) const override { context.set_output(0, {rows_with(context.input(0), linear_.columns), linear_.rows}); }
   void run(const RunContext& context) const override {
     const Matrix in(context.input(0));
@@ -98,7 +101,8 @@ class LinearClassifier final : public Kernel {
 
 /// A support vector machine's kernel function and its vectors.
 struct Vectors {
-  Vectors(const NodeView& node, std::int64_t vector_count) : count(vector_count), type(node.text("kernel_type", "LINEAR")), values(node.reals("support_vectors")) {
+  Vectors(const NodeView& node, std::int64_t vector_count)
+      : count(vector_count), type(node.text("kernel_type", "LINEAR")), values(node.reals("support_vectors")) {
     const std::vector<float> given = node.reals("kernel_params");
     for (std::size_t i = 0; i < 3 && i < given.size(); ++i) params[i] = given[i];
     check(type == "LINEAR" || type == "POLY" || type == "RBF" || type == "SIGMOID", "there is no kernel_type ", type);
@@ -130,8 +134,8 @@ Verdict svm_regressor_verdict(const NodeView& node) {
 class SvmRegressor final : public Kernel {
  public:
   explicit SvmRegressor(const NodeView& node)
-      : vectors_(node, node.integer("n_supports")), weights_(node.reals("coefficients")), rho_(node.reals("rho")), one_class_(node.integer("one_class", 0) != 0),
-        transform_(post_transform_of(node.text("post_transform", "NONE"))) {
+      : vectors_(node, node.integer("n_supports")), weights_(node.reals("coefficients")), rho_(node.reals("rho")),
+        one_class_(node.integer("one_class", 0) != 0), transform_(post_transform_of(node.text("post_transform", "NONE"))) {
     check(static_cast<std::int64_t>(weights_.size()) == vectors_.count && !rho_.empty(), weights_.size(), " coefficients and ", rho_.size(),
           " rho for ", vectors_.count, " support vectors");
   }
@@ -140,7 +144,8 @@ class SvmRegressor final : public Kernel {
     const Matrix in(context.input(0));
     for (std::int64_t r = 0; r < in.rows; ++r) {
       double sum = rho_[0];
-      for (std::int64_t v = 0; v < vectors_.count; ++v) sum += static_cast<double>(weights_[static_cast<std::size_t>(v)]) * vectors_.kernel(in.row(r), v);
+      for (std::int64_t v = 0; v < vectors_.count; ++v)
+        sum += static_cast<double>(weights_[static_cast<std::size_t>(v)]) * vectors_.kernel(in.row(r), v);
       std::vector<double> scores{one_class_ ? (sum > 0 ? 1.0 : -1.0) : sum};
       apply(transform_, scores);
       write_scores(context.output(0), r, scores);
@@ -164,7 +169,8 @@ std::int64_t total(const std::vector<std::int64_t>& counts) {
 }
 
 Verdict svm_classifier_verdict(const NodeView& node) {
-  ASHLAR_REQUIRE(node.integers("vectors_per_class").size() >= 2, ASHLAR_ATTRIBUTE, "SVMClassifier without support vectors of two classes has no kernel");
+  ASHLAR_REQUIRE(node.integers("vectors_per_class").size() >= 2, ASHLAR_ATTRIBUTE,
+                 "SVMClassifier without support vectors of two classes has no kernel");
   ASHLAR_REQUIRE(node.reals("prob_a").empty(), ASHLAR_ATTRIBUTE, "SVMClassifier with probabilities has no kernel");
   return classifier_verdict(node);
 }
@@ -174,11 +180,12 @@ Verdict svm_classifier_verdict(const NodeView& node) {
 class SvmClassifier final : public Kernel {
  public:
   explicit SvmClassifier(const NodeView& node)
-      : labels_(node.integers("classlabels_ints"), node.texts("classlabels_strings")), counts_(node.integers("vectors_per_class")), vectors_(node, total(counts_)),
-        weights_(node.reals("coefficients")), rho_(node.reals("rho")), transform_(post_transform_of(node.text("post_transform", "NONE"))) {
+      : labels_(node.integers("classlabels_ints"), node.texts("classlabels_strings")), counts_(node.integers("vectors_per_class")),
+        vectors_(node, total(counts_)), weights_(node.reals("coefficients")), rho_(node.reals("rho")),
+        transform_(post_transform_of(node.text("post_transform", "NONE"))) {
     const std::int64_t pairs = classes() * (classes() - 1) / 2;
-    check(static_cast<std::int64_t>(weights_.size()) == (classes() - 1) * vectors_.count && static_cast<std::int64_t>(rho_.size()) == pairs, weights_.size(),
-          " coefficients and ", rho_.size(), " rho for ", classes(), " classes");
+    check(static_cast<std::int64_t>(weights_.size()) == (classes() - 1) * vectors_.count && static_cast<std::int64_t>(rho_.size()) == pairs,
+          weights_.size(), " coefficients and ", rho_.size(), " rho for ", classes(), " classes");
     check(labels_.size() == 0 || labels_.size() == classes(), labels_.size(), " labels for ", classes(), " classes");
   }
 

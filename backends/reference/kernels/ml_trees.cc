@@ -50,8 +50,7 @@ std::vector<double> doubles_or_floats(const NodeView& node, const std::string& n
   return {floats.begin(), floats.end()};
 }
 
-template <class V>
-const typename V::value_type& get(const V& values, std::int64_t i, const char* name) {
+template <class V> const typename V::value_type& get(const V& values, std::int64_t i, const char* name) {
   check(i >= 0 && i < static_cast<std::int64_t>(values.size()), name, " has no element ", i);
   return values[static_cast<std::size_t>(i)];
 }
@@ -66,7 +65,9 @@ struct Ensemble {
 
   /// Every place and target exists; the number of features the nodes read.
   void verify() {
-    const auto exists = [&](const Branch& b) { return b.at >= 0 && b.at < static_cast<std::int64_t>(b.leaf ? leaves.size() : nodes.size()); };
+    const auto exists = [&](const Branch& b) {
+      return b.at >= 0 && b.at < static_cast<std::int64_t>(b.leaf ? leaves.size() : nodes.size());
+    };
     for (const Branch& root : roots) check(exists(root), "a tree has no root ", root.at);
     for (const TreeNode& node : nodes) {
       check(exists(node.yes) && exists(node.no), "a node's branch leads nowhere");
@@ -75,8 +76,10 @@ struct Ensemble {
     }
     check(targets > 0 && targets < INT32_MAX, "there are ", targets, " targets");
     for (const auto& leaf : leaves)
-      for (const Vote& vote : leaf) check(vote.target >= 0 && vote.target < targets, "a leaf votes for the target ", vote.target, " of ", targets);
-    check(base.empty() || base.size() == 1 || static_cast<std::int64_t>(base.size()) == targets, base.size(), " base values for ", targets, " targets");
+      for (const Vote& vote : leaf)
+        check(vote.target >= 0 && vote.target < targets, "a leaf votes for the target ", vote.target, " of ", targets);
+    check(base.empty() || base.size() == 1 || static_cast<std::int64_t>(base.size()) == targets, base.size(), " base values for ", targets,
+          " targets");
   }
 
   static bool takes(const TreeNode& node, double x) {
@@ -128,10 +131,12 @@ struct Ensemble {
 
 /// TreeEnsemble: nodes and leaves are listed apart, and refer to each other by place.
 Ensemble ensemble_5(const NodeView& node) {
-  const auto features = node.integers("nodes_featureids"), yes = node.integers("nodes_truenodeids"), no = node.integers("nodes_falsenodeids"),
-             yes_leaf = node.integers("nodes_trueleafs"), no_leaf = node.integers("nodes_falseleafs"), missing = node.integers("nodes_missing_value_tracks_true"),
+  const auto features = node.integers("nodes_featureids"), yes = node.integers("nodes_truenodeids"),
+             no = node.integers("nodes_falsenodeids"), yes_leaf = node.integers("nodes_trueleafs"),
+             no_leaf = node.integers("nodes_falseleafs"), missing = node.integers("nodes_missing_value_tracks_true"),
              targets = node.integers("leaf_targetids");
-  const std::vector<double> splits = doubles(node, "nodes_splits"), weights = doubles(node, "leaf_weights"), members = doubles(node, "membership_values");
+  const std::vector<double> splits = doubles(node, "nodes_splits"), weights = doubles(node, "leaf_weights"),
+                            members = doubles(node, "membership_values");
   const auto modes = node.tensor("nodes_modes");
   check(modes && modes->dtype() == DType::kUint8, "nodes_modes is not a tensor of uint8");
   Ensemble e;
@@ -139,8 +144,13 @@ Ensemble ensemble_5(const NodeView& node) {
   std::int64_t i = 0;
   for (const std::uint8_t mode : modes->values<std::uint8_t>()) {
     check(mode < kModes, "there is no node mode ", int{mode});
-    TreeNode n{mode, get(features, i, "nodes_featureids"), get(splits, i, "nodes_splits"), !missing.empty() && get(missing, i, "nodes_missing_value_tracks_true") != 0, {},
-               {get(yes_leaf, i, "nodes_trueleafs") != 0, get(yes, i, "nodes_truenodeids")}, {get(no_leaf, i, "nodes_falseleafs") != 0, get(no, i, "nodes_falsenodeids")}};
+    TreeNode n{mode,
+               get(features, i, "nodes_featureids"),
+               get(splits, i, "nodes_splits"),
+               !missing.empty() && get(missing, i, "nodes_missing_value_tracks_true") != 0,
+               {},
+               {get(yes_leaf, i, "nodes_trueleafs") != 0, get(yes, i, "nodes_truenodeids")},
+               {get(no_leaf, i, "nodes_falseleafs") != 0, get(no, i, "nodes_falsenodeids")}};
     if (mode == kMember) {
       for (; member < members.size() && !std::isnan(members[member]); ++member) n.members.push_back(members[member]);
       ++member;
@@ -148,7 +158,8 @@ Ensemble ensemble_5(const NodeView& node) {
     e.nodes.push_back(std::move(n));
     ++i;
   }
-  for (std::size_t l = 0; l < weights.size(); ++l) e.leaves.push_back({{get(targets, static_cast<std::int64_t>(l), "leaf_targetids"), weights[l]}});
+  for (std::size_t l = 0; l < weights.size(); ++l)
+    e.leaves.push_back({{get(targets, static_cast<std::int64_t>(l), "leaf_targetids"), weights[l]}});
   for (const std::int64_t root : node.integers("tree_roots")) e.roots.push_back({false, root});
   e.targets = node.integer("n_targets");
   const std::int64_t aggregate = node.integer("aggregate_function", kSum);
@@ -161,9 +172,11 @@ Ensemble ensemble_5(const NodeView& node) {
 /// TreeEnsembleRegressor and TreeEnsembleClassifier: nodes and leaves in one list, known by tree and number; votes in another, whose
 /// attributes start with `prefix`.
 Ensemble ensemble_3(const NodeView& node, const std::string& prefix, std::int64_t targets) {
-  static constexpr std::string_view kNames[kModes] = {"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER"};
+  static constexpr std::string_view kNames[kModes] = {"BRANCH_LEQ", "BRANCH_LT",  "BRANCH_GTE",   "BRANCH_GT",
+                                                      "BRANCH_EQ",  "BRANCH_NEQ", "BRANCH_MEMBER"};
   const auto trees = node.integers("nodes_treeids"), numbers = node.integers("nodes_nodeids"), features = node.integers("nodes_featureids"),
-             yes = node.integers("nodes_truenodeids"), no = node.integers("nodes_falsenodeids"), missing = node.integers("nodes_missing_value_tracks_true");
+             yes = node.integers("nodes_truenodeids"), no = node.integers("nodes_falsenodeids"),
+             missing = node.integers("nodes_missing_value_tracks_true");
   const std::vector<std::string> modes = node.texts("nodes_modes");
   const std::vector<double> splits = doubles_or_floats(node, "nodes_values");
   Ensemble e;
@@ -174,7 +187,8 @@ Ensemble ensemble_3(const NodeView& node, const std::string& prefix, std::int64_
     const bool leaf = modes[i] == "LEAF";
     const std::int64_t tree = get(trees, static_cast<std::int64_t>(i), "nodes_treeids");
     const Branch place{leaf, leaf ? next_leaf++ : next_node++};
-    check(places.emplace(std::pair(tree, get(numbers, static_cast<std::int64_t>(i), "nodes_nodeids")), place).second, "tree ", tree, " has a node twice");
+    check(places.emplace(std::pair(tree, get(numbers, static_cast<std::int64_t>(i), "nodes_nodeids")), place).second, "tree ", tree,
+          " has a node twice");
     roots.emplace(tree, place);
   }
   const auto find = [&](std::int64_t tree, std::int64_t number) {
@@ -188,16 +202,23 @@ Ensemble ensemble_3(const NodeView& node, const std::string& prefix, std::int64_
     const auto known = std::find(std::begin(kNames), std::end(kNames) - 1, mode) - std::begin(kNames);
     check(known < kMember, "there is no node mode ", mode);
     const std::int64_t tree = trees[static_cast<std::size_t>(i)];
-    e.nodes.push_back({static_cast<int>(known), get(features, i, "nodes_featureids"), get(splits, i, "nodes_values"),
-                       !missing.empty() && get(missing, i, "nodes_missing_value_tracks_true") != 0, {}, find(tree, get(yes, i, "nodes_truenodeids")),
+    e.nodes.push_back({static_cast<int>(known),
+                       get(features, i, "nodes_featureids"),
+                       get(splits, i, "nodes_values"),
+                       !missing.empty() && get(missing, i, "nodes_missing_value_tracks_true") != 0,
+                       {},
+                       find(tree, get(yes, i, "nodes_truenodeids")),
                        find(tree, get(no, i, "nodes_falsenodeids"))});
   }
   e.leaves.resize(static_cast<std::size_t>(next_leaf));
-  const auto vote_trees = node.integers(prefix + "_treeids"), vote_nodes = node.integers(prefix + "_nodeids"), vote_targets = node.integers(prefix + "_ids");
+  const auto vote_trees = node.integers(prefix + "_treeids"), vote_nodes = node.integers(prefix + "_nodeids"),
+             vote_targets = node.integers(prefix + "_ids");
   const std::vector<double> weights = doubles_or_floats(node, prefix + "_weights");
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(weights.size()); ++i) {
     const Branch place = find(get(vote_trees, i, "the votes' trees"), get(vote_nodes, i, "the votes' nodes"));
-    if (place.leaf) e.leaves[static_cast<std::size_t>(place.at)].push_back({get(vote_targets, i, "the votes' targets"), weights[static_cast<std::size_t>(i)]});
+    if (place.leaf)
+      e.leaves[static_cast<std::size_t>(place.at)].push_back(
+          {get(vote_targets, i, "the votes' targets"), weights[static_cast<std::size_t>(i)]});
   }
   for (const auto& [tree, root] : roots) e.roots.push_back(root);
   e.base = doubles_or_floats(node, "base_values");
@@ -216,8 +237,8 @@ std::int64_t rows_with(const TensorView& in, const Ensemble& ensemble) {
 
 Verdict trees_verdict(const NodeView& node) {
   const DType dtype = node.input(0).dtype();
-  ASHLAR_REQUIRE(dtype == DType::kFloat32 || dtype == DType::kFloat64 || dtype == DType::kFloat16, ASHLAR_NO_KERNEL_DTYPE, "TreeEnsemble of ",
-                 dtype_name(dtype), " has no kernel");
+  ASHLAR_REQUIRE(dtype == DType::kFloat32 || dtype == DType::kFloat64 || dtype == DType::kFloat16, ASHLAR_NO_KERNEL_DTYPE,
+                 "TreeEnsemble of ", dtype_name(dtype), " has no kernel");
   const std::int64_t transform = node.integer("post_transform", 0);
   ASHLAR_REQUIRE(transform >= 0 && transform <= 4, ASHLAR_ATTRIBUTE, "TreeEnsemble has no post_transform ", transform);
   return accept();
@@ -257,8 +278,8 @@ class TreeRegressor final : public Kernel {
 class TreeClassifier final : public Kernel {
  public:
   explicit TreeClassifier(const NodeView& node)
-      : labels_(node.integers("classlabels_int64s"), node.texts("classlabels_strings")), ensemble_(ensemble_3(node, "class", labels_.size())),
-        transform_(post_transform_of(node.text("post_transform", "NONE"))) {
+      : labels_(node.integers("classlabels_int64s"), node.texts("classlabels_strings")),
+        ensemble_(ensemble_3(node, "class", labels_.size())), transform_(post_transform_of(node.text("post_transform", "NONE"))) {
     const std::vector<std::int64_t> ids = node.integers("class_ids");
     binary_ = labels_.size() == 2 && std::all_of(ids.begin(), ids.end(), [](std::int64_t id) { return id == 0; });
     for (const auto& leaf : ensemble_.leaves)

@@ -37,8 +37,8 @@ class NonMaxSuppression final : public Kernel {
 
   void bind(BindContext& context) const override {
     const Dims boxes = context.input(0).dims(), scores = context.input(1).dims();
-    check(boxes.rank() == 3 && boxes[2] == 4 && scores.rank() == 3 && scores[0] == boxes[0] && scores[2] == boxes[1], "boxes has the shape ", boxes,
-          ", scores ", scores);
+    check(boxes.rank() == 3 && boxes[2] == 4 && scores.rank() == 3 && scores[0] == boxes[0] && scores[2] == boxes[1],
+          "boxes has the shape ", boxes, ", scores ", scores);
     context.set_output_unknown(0);
   }
 
@@ -73,8 +73,7 @@ class NonMaxSuppression final : public Kernel {
   }
 
  private:
-  template <class T>
-  static std::optional<T> scalar(const RunContext& context, int i) {
+  template <class T> static std::optional<T> scalar(const RunContext& context, int i) {
     if (!context.has_input(i) || context.input(i).count() == 0) return std::nullopt;
     return context.input(i).data<T>()[0];
   }

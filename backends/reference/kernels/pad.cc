@@ -33,7 +33,8 @@ class Pad final : public Kernel {
     for (int i = 0; i < in.rank(); ++i) {
       out[i] += pads.before[i] + pads.after[i];
       const std::int64_t kept = in[i] + std::min<std::int64_t>(pads.before[i], 0) + std::min<std::int64_t>(pads.after[i], 0);
-      check(out[i] >= 0 && kept >= 0, "the pads ", pads.before[i], " and ", pads.after[i], " crop dimension ", i, " of ", in, " to nothing");
+      check(out[i] >= 0 && kept >= 0, "the pads ", pads.before[i], " and ", pads.after[i], " crop dimension ", i, " of ", in,
+            " to nothing");
       check(mode_ == PadMode::kConstant || kept > 0 || out[i] == 0, "dimension ", i, " of ", in, " has nothing to extend");
     }
     if (context.has_input(2)) check(context.input(2).count() == 1, "constant_value has the shape ", context.input(2).dims());
@@ -75,8 +76,7 @@ class Pad final : public Kernel {
     Dims before, after;
   };
 
-  template <class Context>
-  static Pads pads_of(const Context& context) {
+  template <class Context> static Pads pads_of(const Context& context) {
     const int rank = context.input(0).rank();
     const std::vector<std::int64_t> given = context.input(1).indices();
     std::vector<std::int64_t> axes(static_cast<std::size_t>(rank));
@@ -91,7 +91,8 @@ class Pad final : public Kernel {
       check(seen[axis]++ == 0, "axes has axis ", axis, " twice");
       pads.before[axis] = given[i];
       pads.after[axis] = given[i + axes.size()];
-      for (const std::int64_t pad : {pads.before[axis], pads.after[axis]}) check(pad >= -kMost && pad <= kMost, "a pad of ", pad, " is not possible");
+      for (const std::int64_t pad : {pads.before[axis], pads.after[axis]})
+        check(pad >= -kMost && pad <= kMost, "a pad of ", pad, " is not possible");
     }
     return pads;
   }

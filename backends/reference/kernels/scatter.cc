@@ -156,9 +156,11 @@ class TensorScatter final : public Kernel {
     const int axis = normalize_axis(axis_, cache.rank());
     check(axis > 0, "axis 0 is the batch");
     check(update.rank() == cache.rank() && update[axis] <= cache[axis], "the update has the shape ", update, ", the cache ", cache);
-    for (int i = 0; i < cache.rank(); ++i) check(i == axis || update[i] == cache[i], "the update has the shape ", update, ", the cache ", cache);
+    for (int i = 0; i < cache.rank(); ++i)
+      check(i == axis || update[i] == cache[i], "the update has the shape ", update, ", the cache ", cache);
     if (context.has_input(2))
-      check(context.input(2).dims() == Dims{cache[0]}, "write_indices has the shape ", context.input(2).dims(), " for a batch of ", cache[0]);
+      check(context.input(2).dims() == Dims{cache[0]}, "write_indices has the shape ", context.input(2).dims(), " for a batch of ",
+            cache[0]);
     context.set_output(0, cache);
   }
 
@@ -172,7 +174,8 @@ class TensorScatter final : public Kernel {
     const ElementCopier copier(out, update);
     for (std::int64_t o = 0; o < cache.outer; ++o) {
       std::int64_t first = given.empty() ? 0 : given[static_cast<std::size_t>(o / (cache.outer / past.dim(0)))];
-      check(first >= 0 && (circular_ || first <= cache.size - steps), "a write of ", steps, " at ", first, " does not fit into ", cache.size);
+      check(first >= 0 && (circular_ || first <= cache.size - steps), "a write of ", steps, " at ", first, " does not fit into ",
+            cache.size);
       if (circular_ && cache.size > 0) first %= cache.size;
       for (std::int64_t s = 0; s < steps; ++s)
         copier.copy((o * cache.size + (first + s) % cache.size) * cache.inner, (o * steps + s) * cache.inner, cache.inner);

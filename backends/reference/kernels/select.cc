@@ -13,7 +13,8 @@ using namespace provider;
 
 Verdict non_zero_verdict(const NodeView& node) {
   const DType dtype = node.input(0).dtype();
-  ASHLAR_REQUIRE(dtype == DType::kString || contains<AllFixedTypes>(dtype), ASHLAR_NO_KERNEL_DTYPE, "NonZero of ", dtype_name(dtype), " has no kernel");
+  ASHLAR_REQUIRE(dtype == DType::kString || contains<AllFixedTypes>(dtype), ASHLAR_NO_KERNEL_DTYPE, "NonZero of ", dtype_name(dtype),
+                 " has no kernel");
   return accept();
 }
 
@@ -51,8 +52,8 @@ class Compress final : public Kernel {
   void bind(BindContext& context) const override {
     const Dims dims = view_dims(context.input(0));
     check(context.input(1).rank() == 1, "condition has the shape ", context.input(1).dims());
-    check(context.input(1).count() <= dims[normalize_axis(axis_, dims.rank())], "condition has ", context.input(1).count(), " elements for the shape ",
-          dims);
+    check(context.input(1).count() <= dims[normalize_axis(axis_, dims.rank())], "condition has ", context.input(1).count(),
+          " elements for the shape ", dims);
     context.set_output_unknown(0);
   }
 
@@ -86,8 +87,8 @@ class Compress final : public Kernel {
 Verdict one_hot_verdict(const NodeView& node) {
   for (int i = 0; i < 2; ++i) {
     const DType dtype = node.input(i).dtype();
-    ASHLAR_REQUIRE(contains<NumericTypes>(dtype), ASHLAR_NO_KERNEL_DTYPE, "OneHot with ", i ? "a depth" : "indices", " of ", dtype_name(dtype),
-                   " has no kernel");
+    ASHLAR_REQUIRE(contains<NumericTypes>(dtype), ASHLAR_NO_KERNEL_DTYPE, "OneHot with ", i ? "a depth" : "indices", " of ",
+                   dtype_name(dtype), " has no kernel");
   }
   return accept();
 }

@@ -42,8 +42,7 @@ class Size final : public Kernel {
 };
 
 /// The elements as they are under another shape; Target::shape says which.
-template <class Target>
-class Relabel final : public Kernel {
+template <class Target> class Relabel final : public Kernel {
  public:
   explicit Relabel(const NodeView& node) : target_(node) {}
   std::uint64_t bind_reads() const override { return 2; }
@@ -211,8 +210,7 @@ class Range final : public Kernel {
   }
 
  private:
-  template <class C>
-  static std::int64_t count(C start, C limit, C delta) {
+  template <class C> static std::int64_t count(C start, C limit, C delta) {
     check(delta != 0, "delta is 0");
     if constexpr (std::is_integral_v<C>) {
       if (delta > 0 ? limit <= start : limit >= start) return 0;

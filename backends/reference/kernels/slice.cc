@@ -36,8 +36,7 @@ class Slice final : public Kernel {
     Dims out, start, step;
   };
 
-  template <class Context>
-  static Ranges ranges_of(const Context& context) {
+  template <class Context> static Ranges ranges_of(const Context& context) {
     const Dims in = context.input(0).dims();
     const std::vector<std::int64_t> starts = context.input(1).indices();
     const std::vector<std::int64_t> ends = context.input(2).indices();
@@ -45,8 +44,8 @@ class Slice final : public Kernel {
     for (std::size_t i = 0; i < axes.size(); ++i) axes[i] = static_cast<std::int64_t>(i);
     if (context.has_input(3)) axes = context.input(3).indices();
     if (context.has_input(4)) steps = context.input(4).indices();
-    check(starts.size() == ends.size() && starts.size() == axes.size() && starts.size() == steps.size(), "starts, ends, axes and steps have ",
-          starts.size(), ", ", ends.size(), ", ", axes.size(), " and ", steps.size(), " elements");
+    check(starts.size() == ends.size() && starts.size() == axes.size() && starts.size() == steps.size(),
+          "starts, ends, axes and steps have ", starts.size(), ", ", ends.size(), ", ", axes.size(), " and ", steps.size(), " elements");
     Ranges ranges{in, Dims::filled(in.rank(), 0), Dims::filled(in.rank(), 1)};
     Dims seen = Dims::filled(in.rank(), 0);
     for (std::size_t i = 0; i < axes.size(); ++i) {

@@ -13,14 +13,12 @@ namespace {
 using namespace provider;
 
 /// Negative, zero or positive as a is below, equal to or above b.
-template <class C>
-int compare(C a, C b) {
+template <class C> int compare(C a, C b) {
   if (a < b) return -1;
   if (a > b) return 1;
   return (a != a) - (b != b);
 }
-template <class C>
-int compare(std::complex<C> a, std::complex<C> b) {
+template <class C> int compare(std::complex<C> a, std::complex<C> b) {
   const int real = compare(a.real(), b.real());
   return real ? real : compare(a.imag(), b.imag());
 }
@@ -78,13 +76,15 @@ class TopK final : public Kernel {
 
 Verdict unique_verdict(const NodeView& node) {
   const DType dtype = node.input(0).dtype();
-  ASHLAR_REQUIRE(dtype == DType::kString || contains<AllFixedTypes>(dtype), ASHLAR_NO_KERNEL_DTYPE, "Unique of ", dtype_name(dtype), " has no kernel");
+  ASHLAR_REQUIRE(dtype == DType::kString || contains<AllFixedTypes>(dtype), ASHLAR_NO_KERNEL_DTYPE, "Unique of ", dtype_name(dtype),
+                 " has no kernel");
   return accept();
 }
 
 class Unique final : public Kernel {
  public:
-  explicit Unique(const NodeView& node) : flat_(!node.has("axis")), axis_(node.integer("axis", 0)), sorted_(node.integer("sorted", 1) != 0) {}
+  explicit Unique(const NodeView& node)
+      : flat_(!node.has("axis")), axis_(node.integer("axis", 0)), sorted_(node.integer("sorted", 1) != 0) {}
 
   void bind(BindContext& context) const override {
     if (!flat_) normalize_axis(axis_, context.input(0).rank());
@@ -99,8 +99,10 @@ class Unique final : public Kernel {
     }
     dispatch<Join<NumericTypes, ComplexTypes>>(in.dtype() == DType::kBool ? DType::kUint8 : in.dtype(), [&]<class T>() {
       const T* data = in.data<T>();
-      write(context, groups_by([data](std::int64_t a, std::int64_t b) { return compare(static_cast<Compute<T>>(data[a]), static_cast<Compute<T>>(data[b])); },
-                               view(in)));
+      write(context,
+            groups_by([data](std::int64_t a,
+                             std::int64_t b) { return compare(static_cast<Compute<T>>(data[a]), static_cast<Compute<T>>(data[b])); },
+                      view(in)));
     });
   }
 
@@ -114,8 +116,7 @@ class Unique final : public Kernel {
     return AxisView(d, normalize_axis(axis_, d.rank()));
   }
 
-  template <class CompareElements>
-  Groups groups_by(CompareElements elements, const AxisView& data) const {
+  template <class CompareElements> Groups groups_by(CompareElements elements, const AxisView& data) const {
     const auto slices = [&](std::int64_t a, std::int64_t b) {
       for (std::int64_t o = 0; o < data.outer; ++o)
         for (std::int64_t i = 0; i < data.inner; ++i)
@@ -148,7 +149,8 @@ class Unique final : public Kernel {
       const std::vector<std::int64_t>& slices = groups[static_cast<std::size_t>(g)];
       if (context.has_output(0)) {
         const ElementCopier copier(context.output(0), in);
-        for (std::int64_t o = 0; o < data.outer; ++o) copier.copy((o * n + g) * data.inner, (o * data.size + slices[0]) * data.inner, data.inner);
+        for (std::int64_t o = 0; o < data.outer; ++o)
+          copier.copy((o * n + g) * data.inner, (o * data.size + slices[0]) * data.inner, data.inner);
       }
       if (context.has_output(1)) context.output(1).mutable_data<std::int64_t>()[g] = slices[0];
       if (context.has_output(2))

@@ -82,14 +82,16 @@ class StringSplit final : public Kernel {
 
 Verdict normalizer_verdict(const NodeView& node) {
   const std::string action = node.text("case_change_action", "NONE");
-  ASHLAR_REQUIRE(action == "NONE" || action == "LOWER" || action == "UPPER", ASHLAR_ATTRIBUTE, "StringNormalizer has no case_change_action ", action);
+  ASHLAR_REQUIRE(action == "NONE" || action == "LOWER" || action == "UPPER", ASHLAR_ATTRIBUTE,
+                 "StringNormalizer has no case_change_action ", action);
   return accept();
 }
 
 class StringNormalizer final : public Kernel {
  public:
   explicit StringNormalizer(const NodeView& node)
-      : action_(node.text("case_change_action", "NONE")), sensitive_(node.integer("is_case_sensitive", 0) != 0), stopwords_(node.texts("stopwords")) {
+      : action_(node.text("case_change_action", "NONE")), sensitive_(node.integer("is_case_sensitive", 0) != 0),
+        stopwords_(node.texts("stopwords")) {
     for (std::string& word : stopwords_)
       if (!sensitive_) word = to_case(word, false);
     std::sort(stopwords_.begin(), stopwords_.end());

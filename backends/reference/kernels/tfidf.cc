@@ -13,8 +13,7 @@ namespace {
 
 using namespace provider;
 
-template <class Item>
-class GramTree {
+template <class Item> class GramTree {
  public:
   /// Adds the gram; finding it answers `id`.
   void add(const Item* gram, std::int64_t length, std::int64_t id) {
@@ -28,8 +27,7 @@ class GramTree {
   }
 
   /// found(length, id) for each gram that starts at `first` and goes on by `distance`, the shortest first.
-  template <class Found>
-  void follow(const std::vector<Item>& row, std::size_t first, std::size_t distance, Found found) const {
+  template <class Found> void follow(const std::vector<Item>& row, std::size_t first, std::size_t distance, Found found) const {
     std::size_t at = 0;
     for (std::int64_t length = 1; first < row.size(); ++length) {
       const auto place = nodes_[at].next.find(row[first]);
@@ -52,10 +50,11 @@ class GramTree {
 Verdict tfidf_verdict(const NodeView& node) {
   const std::string mode = node.text("mode");
   ASHLAR_REQUIRE(mode == "TF" || mode == "IDF" || mode == "TFIDF", ASHLAR_ATTRIBUTE, "TfIdfVectorizer has no mode ", mode);
-  ASHLAR_REQUIRE(node.has("pool_strings") != node.has("pool_int64s"), ASHLAR_ATTRIBUTE, "TfIdfVectorizer needs one of pool_strings and pool_int64s");
+  ASHLAR_REQUIRE(node.has("pool_strings") != node.has("pool_int64s"), ASHLAR_ATTRIBUTE,
+                 "TfIdfVectorizer needs one of pool_strings and pool_int64s");
   const DType dtype = node.input(0).dtype();
-  ASHLAR_REQUIRE(node.has("pool_strings") ? dtype == DType::kString : dtype == DType::kInt32 || dtype == DType::kInt64, ASHLAR_NO_KERNEL_DTYPE,
-                 "TfIdfVectorizer of ", dtype_name(dtype), " has no kernel for this pool");
+  ASHLAR_REQUIRE(node.has("pool_strings") ? dtype == DType::kString : dtype == DType::kInt32 || dtype == DType::kInt64,
+                 ASHLAR_NO_KERNEL_DTYPE, "TfIdfVectorizer of ", dtype_name(dtype), " has no kernel for this pool");
   return accept();
 }
 
@@ -68,8 +67,10 @@ class TfIdfVectorizer final : public Kernel {
       check(column >= 0 && column < INT32_MAX, "ngram_indexes has ", column);
       width_ = std::max(width_, column + 1);
     }
-    check(weights_.empty() || static_cast<std::int64_t>(weights_.size()) >= width_, "weights has ", weights_.size(), " elements for ", width_, " columns");
-    check(least_ >= 1 && least_ <= most_ && skips_ >= 0, "gram lengths from ", least_, " to ", most_, " with ", skips_, " skips are not possible");
+    check(weights_.empty() || static_cast<std::int64_t>(weights_.size()) >= width_, "weights has ", weights_.size(), " elements for ",
+          width_, " columns");
+    check(least_ >= 1 && least_ <= most_ && skips_ >= 0, "gram lengths from ", least_, " to ", most_, " with ", skips_,
+          " skips are not possible");
     const std::vector<std::int64_t> starts = node.integers("ngram_counts");
     load(integers_, node.integers("pool_int64s"), starts);
     load(strings_, node.texts("pool_strings"), starts);
@@ -107,14 +108,14 @@ class TfIdfVectorizer final : public Kernel {
   }
 
  private:
-  template <class Item>
-  void load(GramTree<Item>& tree, const std::vector<Item>& pool, const std::vector<std::int64_t>& starts) const {
+  template <class Item> void load(GramTree<Item>& tree, const std::vector<Item>& pool, const std::vector<std::int64_t>& starts) const {
     const auto size = static_cast<std::int64_t>(pool.size());
     std::int64_t id = 0;
     for (std::size_t i = 0; i < starts.size() && size > 0; ++i) {
       const auto length = static_cast<std::int64_t>(i) + 1;
       const std::int64_t end = i + 1 < starts.size() ? starts[i + 1] : size;
-      check(starts[i] >= 0 && starts[i] <= end && end <= size && (end - starts[i]) % length == 0, "ngram_counts does not fit a pool of ", size);
+      check(starts[i] >= 0 && starts[i] <= end && end <= size && (end - starts[i]) % length == 0, "ngram_counts does not fit a pool of ",
+            size);
       for (std::int64_t at = starts[i]; at < end; at += length, ++id) {
         check(id < static_cast<std::int64_t>(columns_.size()), "ngram_indexes has ", columns_.size(), " elements, the pool more n-grams");
         if (length >= least_ && length <= most_) tree.add(&pool[static_cast<std::size_t>(at)], length, id);
@@ -122,8 +123,7 @@ class TfIdfVectorizer final : public Kernel {
     }
   }
 
-  template <class Item>
-  void count(const GramTree<Item>& tree, const std::vector<Item>& row, float* to) const {
+  template <class Item> void count(const GramTree<Item>& tree, const std::vector<Item>& row, float* to) const {
     const auto size = static_cast<std::int64_t>(row.size());
     for (std::int64_t distance = 1; distance <= std::min(skips_, size) + 1; ++distance) {
       for (std::int64_t first = 0; first < size; ++first) {

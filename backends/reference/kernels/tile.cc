@@ -53,8 +53,7 @@ Verdict blocks_verdict(const NodeView& node) {
 
 /// DepthToSpace, and SpaceToDepth as the same move with the two sides exchanged: the space side is [N, C, H*b, W*b] and seen as
 /// [N, C, H, b, W, b], the depth side is [N, C*b*b, H, W] with the channel seen as [b, b, C] (DCR) or [C, b, b] (CRD).
-template <bool kToSpace>
-class Blocks final : public Kernel {
+template <bool kToSpace> class Blocks final : public Kernel {
  public:
   explicit Blocks(const NodeView& node) : crd_(node.text("mode", "DCR") == "CRD"), block_(node.integer("blocksize")) {}
 
