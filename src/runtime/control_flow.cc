@@ -32,6 +32,56 @@ int axis_in(std::int64_t axis, int rank) {
 
 std::int64_t at_or(const std::vector<std::int64_t>& values, std::size_t i, std::int64_t otherwise) { return i < values.size() ? values[i] : otherwise; }
 
+/// Scan of version 8: every input has a leading batch axis, the scanned axis follows it, and the sequences of a batch may be
+/// shorter than it, the rest of their scan outputs being zero.
+void run_batched_scan(const CoreCall& call) {
+  const graph::Graph& body = *call.step.bodies.at("body")->graph;
+  const auto scanned = static_cast<std::size_t>(std::max<std::int64_t>(call.integer("num_scan_inputs", 0), 0));
+  const std::size_t given = call.step.inputs.empty() ? 0 : call.step.inputs.size() - 1;
+  if (scanned < 1 || scanned > given || body.inputs.size() != given || body.outputs.size() + scanned < given)
+    throw Error(ErrorCode::kInvalidModel, "the scan's body has the wrong number of inputs or outputs");
+  const std::size_t states = given - scanned, stacks = body.outputs.size() - states;
+  const auto directions = call.integers("directions");
+  BufferPool& pool = call.frame.pool();
+  const auto row = [&](const Tensor& t, int axis, std::int64_t at) { return squeezed(slice(pool, t, axis, at, at + 1), axis); };
+
+  const Shape& first = call.input(1 + states).tensor().shape();
+  if (first.rank() < 2) throw Error(ErrorCode::kRuntime, "a scan input without batch and sequence axes");
+  const std::int64_t batch = first[0], longest = first[1];
+  for (std::size_t i = 0; i < given; ++i) {
+    const Shape& shape = call.input(1 + i).tensor().shape();
+    const bool fits = shape.rank() >= (i < states ? 1 : 2) && shape[0] == batch && (i < states || shape[1] == longest);
+    if (!fits) throw Error(ErrorCode::kRuntime, "scan input " + std::to_string(1 + i) + " is " + shape.to_string() + " beside " + first.to_string());
+  }
+  if (call.has_input(0) && call.input(0).tensor().element_count() != batch) throw Error(ErrorCode::kRuntime, "not one sequence length for each of " + std::to_string(batch));
+  std::vector<std::vector<Tensor>> results(body.outputs.size());
+  for (std::int64_t b = 0; b < batch; ++b) {
+    const std::int64_t length = call.has_input(0) ? call.input(0).tensor().data<std::int64_t>()[b] : longest;
+    if (length < 1 || length > longest) throw Error(ErrorCode::kRuntime, "a sequence length of " + std::to_string(length) + " in scan inputs of length " + std::to_string(longest));
+    std::vector<Value> state;
+    for (std::size_t i = 0; i < states; ++i) state.push_back(row(call.input(1 + i).tensor(), 0, b));
+    std::vector<std::vector<Tensor>> scans(stacks);
+    for (std::int64_t t = 0; t < length; ++t) {
+      call.state.check(call.node().id);
+      std::vector<Value> inputs = state;
+      for (std::size_t i = 0; i < scanned; ++i) inputs.push_back(row(row(call.input(1 + states + i).tensor(), 0, b), 0, at_or(directions, i, 0) ? length - 1 - t : t));
+      std::vector<Value> outputs = call.frame.run_body(call.step, "body", std::move(inputs), call.state);
+      for (std::size_t i = 0; i < states; ++i) state[i] = std::move(outputs[i]);
+      for (std::size_t i = 0; i < stacks; ++i) scans[i].push_back(outputs[states + i].tensor());
+    }
+    for (std::size_t i = 0; i < states; ++i) results[i].push_back(state[i].tensor());
+    for (std::size_t i = 0; i < stacks; ++i) {
+      const Tensor zero = Tensor::zeros(scans[i][0].dtype(), scans[i][0].shape());
+      scans[i].resize(static_cast<std::size_t>(longest), zero);
+      results[states + i].push_back(stack(pool, scans[i], 0));
+    }
+  }
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i].empty()) throw Error(ErrorCode::kRuntime, "a scan over an empty batch");
+    call.set_output(i, stack(pool, results[i], 0));
+  }
+}
+
 }  // namespace
 
 void run_if(const CoreCall& call) {
@@ -65,10 +115,10 @@ void run_loop(const CoreCall& call) {
 }
 
 void run_scan(const CoreCall& call) {
+  if (call.node().version < 9) return run_batched_scan(call);
   const graph::Graph& body = *call.step.bodies.at("body")->graph;
   const std::int64_t scan_inputs = call.integer("num_scan_inputs", 0);
   const auto all_inputs = static_cast<std::int64_t>(call.step.inputs.size());
-  if (call.node().version < 9) throw Error(ErrorCode::kUnsupported, "Scan of version 8 (batched) is not run; convert the model to opset 9");
   if (scan_inputs < 1 || scan_inputs > all_inputs) throw Error(ErrorCode::kInvalidModel, "num_scan_inputs is " + std::to_string(scan_inputs) + " of " + std::to_string(all_inputs) + " inputs");
   const auto scanned = static_cast<std::size_t>(scan_inputs);
   const std::size_t states = call.step.inputs.size() - scanned;

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Check what a release build would install: the symbols of both libraries, the soname, and that no stack is executable.
 
 Usage: symbols.py BUILD_DIR

@@ -1,70 +1,32 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Run a model with the `ashlar` command on the reference provider and with ONNX Runtime, and compare: for every output
 max |difference| <= 1e-4 * max |expected|.
 
-Usage: compare.py BIN_DIR SOURCE_DIR MODEL...      MODEL: digits mlp squeezenet1_1 minilm magika_v3_3 silero_vad
+Usage: compare.py BIN_DIR MODEL...      MODEL: digits mlp squeezenet1_1 minilm magika_v3_3 silero_vad
 
-Models but digits come from the folder `shared` beside the source tree, or where ASHLAR_SHARED says. ONNX Runtime is installed into a
-virtual environment in the cache (ASHLAR_CACHE), where the models and data sets are kept too.
-Exit status: 0 all agree, 1 one does not, 77 skipped (the reason is printed).
+Exit status: 0 all agree, 1 one does not, 77 skipped (the reason is printed). Models and data sets are kept in the cache.
 """
-import contextlib, fcntl, hashlib, json, os, shutil, subprocess, sys
+import json, os, shutil, subprocess, sys
 
-REQUIREMENTS = ["onnx==1.23.2", "onnxruntime==1.31.1", "numpy"]
-LIMIT = 1e-4
-CACHE = os.environ.get("ASHLAR_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ashlar")
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import onnx_environment
+from onnx_environment import CACHE, SOURCE
 
-
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
-
-
-@contextlib.contextmanager
-def locked(name):
-    """Tests run side by side; what several of them need is made by one."""
-    os.makedirs(CACHE, exist_ok=True)
-    with open(f"{CACHE}/{name}.lock", "w") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
-        yield
-
-
-def enter_environment():
-    """Start over in the virtual environment, which is made first where it is missing."""
-    key = hashlib.sha256(" ".join([*REQUIREMENTS, sys.version]).encode()).hexdigest()[:12]
-    venv = f"{CACHE}/venv-{key}"
-    if sys.prefix == os.path.realpath(venv):
-        return
-    with locked("venv"):
-        if not os.path.exists(f"{venv}/ready"):
-            shutil.rmtree(venv, ignore_errors=True)
-            try:
-                subprocess.run([sys.executable, "-m", "venv", venv], check=True, timeout=120)
-                subprocess.run([f"{venv}/bin/pip", "install", "-q", "--timeout", "60", "--retries", "2", *REQUIREMENTS], check=True, timeout=900)
-            except (subprocess.SubprocessError, OSError) as e:
-                skip(f"{' '.join(REQUIREMENTS)} could not be installed: {e}")
-            open(f"{venv}/ready", "w").close()
-    os.execv(f"{venv}/bin/python", [f"{venv}/bin/python", *sys.argv])
-
-
-enter_environment()
+onnx_environment.enter()
 import numpy as np, onnx, onnxruntime
 from onnx import numpy_helper
 
-
-def shared_models():
-    folder = os.path.join(os.environ.get("ASHLAR_SHARED") or os.path.join(SOURCE, "..", "shared"), "models")
-    if not os.path.exists(f"{folder}/materialize.py"):
-        skip(f"{os.path.normpath(folder)} is not there, which holds this model; ASHLAR_SHARED names another place")
-    return folder
+LIMIT = 1e-4
 
 
 def model_file(name):
     if name == "digits":
         return f"{SOURCE}/tests/models/digits.onnx"
     out = f"{CACHE}/models"
-    materialize = f"{shared_models()}/materialize.py"
-    with locked("models"):
+    materialize = onnx_environment.shared("models/materialize.py")
+    with onnx_environment.locked("models"):
         if not os.path.exists(f"{out}/{name}.onnx"):
             subprocess.run([sys.executable, materialize, out, name], check=True, timeout=600)
     return f"{out}/{name}.onnx"
@@ -156,7 +118,7 @@ def magika_tokens(content, config):
 
 
 def magika_v3_3(pair):
-    config = json.load(open(f"{shared_models()}/real/magika_v3_3.config.json"))
+    config = json.load(open(onnx_environment.shared("models/real/magika_v3_3.config.json")))
     files = {"python": __file__, "elf": f"{BIN}/ashlar", "png": f"{SOURCE}/tests/models/digit_3.png", "markdown": f"{SOURCE}/tests/models/README.md"}
     for label, file in files.items():
         scores = pair.compare(label, {"bytes": magika_tokens(open(file, "rb").read(), config)})["target_label"]
@@ -166,12 +128,24 @@ def magika_v3_3(pair):
     return len(files)
 
 
+def voice(seconds, rate):
+    """A voice of sorts: the harmonics of a wavering pitch under formants that glide between two vowels, in syllables with pauses."""
+    t = np.arange(int(seconds * rate)) / rate
+    def resonance(f, peaks):
+        return sum(height / (1 + ((f - centre) / width) ** 2) for centre, width, height in peaks)
+    phase = 2 * np.pi * np.cumsum(130 * (1 + 0.03 * np.sin(2 * np.pi * 5 * t) + 0.15 * np.sin(2 * np.pi * 0.7 * t))) / rate
+    glide = 0.5 + 0.5 * np.sin(2 * np.pi * 2.1 * t)
+    a, i = [(700, 120, 1), (1200, 150, 0.6), (2600, 200, 0.3)], [(320, 90, 1), (2200, 200, 0.5), (3000, 250, 0.3)]
+    sound = sum((resonance(130 * k, a) * glide + resonance(130 * k, i) * (1 - glide)) * np.sin(k * phase) for k in range(1, 30))
+    syllables = np.clip(np.sin(2 * np.pi * 3.3 * t) + 0.7, 0, 1) * (np.sin(2 * np.pi * 0.45 * t) > -0.6)
+    noise = 0.003 * np.random.default_rng(1).standard_normal(t.size)
+    return (0.3 * sound * syllables / np.abs(sound).max() + noise).astype(np.float32)
+
+
 def silero_vad(pair):
-    """100 frames of 512 new samples after the 64 before them: bursts of a buzzing vowel between noise. Each engine gets its own state back."""
+    """100 frames of 512 new samples after the 64 before them. Each engine gets its own state back."""
     rate, frames = 16000, 100
-    t = np.arange(frames * 512 + 64) / rate
-    buzz = sum(np.sin(2 * np.pi * 140 * k * t + 3 * np.sin(2 * np.pi * 4 * t)) / k for k in range(1, 20)) * (np.sin(2 * np.pi * 1.3 * t) > 0)
-    sound = (0.15 * buzz + 0.01 * np.random.default_rng(1).standard_normal(t.size)).astype(np.float32)
+    sound = voice((frames * 512 + 64) / rate, rate)
     theirs = mine = np.zeros((2, 1, 128), np.float32)
     for k in range(frames):
         feeds = {"input": sound[None, k * 512 : k * 512 + 576], "sr": np.array(rate, np.int64)}
@@ -191,7 +165,7 @@ def main():
         print(f"{name}: {runs} runs, largest difference {pair.worst:.2e} of an output's largest value (limit {LIMIT:g})")
 
 
-if len(sys.argv) < 4:
+if len(sys.argv) < 3:
     raise SystemExit(__doc__)
-BIN, SOURCE, MODELS = sys.argv[1], os.path.abspath(sys.argv[2]), sys.argv[3:]
+BIN, MODELS = sys.argv[1], sys.argv[2:]
 main()

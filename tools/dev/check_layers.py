@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Check that the folders of a source tree use each other as DESIGN.md says: dependencies point down, protobuf stays in src/onnx, vendors
 stay in backends/.
 

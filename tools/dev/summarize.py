@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Sum up the results of tools/check: names what failed and what was skipped and why; the last line counts all.
 
 Usage: summarize.py DIR

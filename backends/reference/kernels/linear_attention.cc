@@ -164,7 +164,7 @@ class CausalConvWithState : public Kernel {
     const std::vector<double> weight = reals(context.input(1)),
                               bias = context.has_input(2) ? reals(context.input(2)) : std::vector<double>();
     std::vector<double> line(static_cast<std::size_t>(taps - 1 + length)), y(static_cast<std::size_t>(length));
-    if (weight.empty() || taps - 1 + length == 0) return;
+    if (weight.empty() || x[0] == 0 || taps - 1 + length == 0) return;
     for (std::int64_t row = 0; row < x[0] * channels; ++row) {
       std::fill(line.begin(), line.begin() + (taps - 1), 0.0);
       if (context.has_input(3)) load_reals(context.input(3), row * (taps - 1), taps - 1, line.data());
