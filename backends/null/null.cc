@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The skeleton to clone: a provider whose kernel table is empty, so that it refuses every node and says so. README.md walks from
 // the copy to a first operator.
-#include <ashlar/provider/provider.h>
+#include <ashlar/provider/table_provider.h>
 
 namespace ashlar::null {
 namespace {

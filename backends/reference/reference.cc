@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reference provider: the oracle. Plain loops over host memory, one kernel a node.
-#include <ashlar/provider/provider.h>
+#include <ashlar/provider/table_provider.h>
 
 namespace ashlar::reference {
 

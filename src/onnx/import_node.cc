@@ -80,13 +80,9 @@ void Importer::import_node(const proto::NodeProto& from, int index, Scope& scope
   node.id = take_id(scope.path, from.name(), from.op_type(), index);
   node.origins = origins_.empty() ? std::vector{node.id} : origins_;
   guarded(ErrorCode::kInvalidModel, "", context_of(node), [&] {
-    if (++nodes_ > kMostNodes)
-      fail(node, "the model has more than " + std::to_string(kMostNodes) + " nodes" +
-                     (calls_.empty() ? "" : " when its function " + in_quotes(calls_.back()->name()) + " is inlined"));
-    const auto function = functions_.find({node.domain, node.op_type, from.overload()});
-    if (function != functions_.end()) {
+    if (const auto* function = function_of(from)) {
       import_attributes(from, node, scope);
-      inline_function(*function->second, from, node, scope);
+      inline_function(*function, from, node, scope);
       return;
     }
     const auto& schema = schema_for(from, node, scope);

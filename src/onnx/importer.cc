@@ -152,6 +152,7 @@ void Importer::import_main(const proto::GraphProto& from, const Opsets& opsets, 
   Scope scope{to, taken, opsets};
   to.name = from.name();
   main_ = &to;
+  require_bounded(from.node());
   if (from.name().empty()) find("the graph has no name");
   import_values(from, scope, ir_version >= 4);
   std::unordered_set<std::string> inputs;

@@ -44,6 +44,8 @@ class Importer {
 
   /// Makes a model-local function known, to be inlined wherever a node names it. Throws when it is there already.
   void add_function(const proto::FunctionProto& function);
+  /// Throws when nodes, their bodies and the functions they call are more than kMostNodes, or when a function calls itself.
+  void require_bounded(const google::protobuf::RepeatedPtrField<proto::NodeProto>& nodes);
 
   /// Names the origin of every node imported from here on; without, a node is its own.
   void set_origins(std::vector<std::string> origins) { origins_ = std::move(origins); }
@@ -73,6 +75,9 @@ class Importer {
   graph::Attribute import_attribute(const proto::AttributeProto& from, const graph::Node& node, Scope& scope);
   void import_attributes(const proto::NodeProto& from, graph::Node& node, Scope& scope);
   void inline_function(const proto::FunctionProto& function, const proto::NodeProto& call, graph::Node& node, Scope& scope);
+  std::int64_t count(const google::protobuf::RepeatedPtrField<proto::NodeProto>& nodes);
+  std::int64_t count(const proto::FunctionProto& function);
+  const proto::FunctionProto* function_of(const proto::NodeProto& node) const;
   void bind_arguments(const proto::FunctionProto& function, const graph::Node& node, Arguments& arguments);
   void pass_through(graph::ValueId from, graph::ValueId to, const std::string& output, Scope& scope);
   void report_unused(const graph::Graph& graph);
@@ -85,13 +90,13 @@ class Importer {
 
   TensorReader& tensors_;
   std::map<FunctionKey, const proto::FunctionProto*> functions_;
-  std::vector<const proto::FunctionProto*> calls_;  // being inlined, outermost first
+  std::unordered_map<const proto::FunctionProto*, std::int64_t> sizes_;  // nodes of a function once inlined
+  std::vector<const proto::FunctionProto*> calls_;  // being counted or inlined, outermost first
   std::unordered_set<std::string> ids_;
   std::vector<std::string> origins_;
   std::vector<std::string> findings_;
   const graph::Graph* main_ = nullptr;
   std::unordered_set<graph::ValueId> overridable_, used_;  // of the main graph's constants
-  std::int64_t nodes_ = 0;
   bool versions_in_overload_ = false;
 };
 

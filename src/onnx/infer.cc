@@ -35,8 +35,25 @@ void require_variadic_inputs(const graph::Node& node, const proto::OpSchema& sch
     if (node.inputs[i] == graph::kNone) throw Error(ErrorCode::kInvalidModel, "input " + std::to_string(i) + " is left out, but is not optional");
 }
 
+/// The library's inference does not end on an equation with other characters.
+void require_readable_equation(const graph::Node& node) {
+  const auto* equation = node.op_type == "Einsum" ? node.find_as<std::string>("equation") : nullptr;
+  if (!equation) return;
+  std::string left = *equation;
+  std::erase(left, ' ');
+  left = left.substr(0, left.find("->")) + ",";
+  for (std::size_t at = 0; at < left.size();) {
+    std::string term = left.substr(at, left.find(',', at) - at);
+    at += term.size() + 1;
+    if (const auto ellipsis = term.find("..."); ellipsis != std::string::npos) term.erase(ellipsis, 3);
+    const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    if (!std::all_of(term.begin(), term.end(), is_letter)) throw Error(ErrorCode::kInvalidModel, "the equation " + in_quotes(*equation) + " is malformed");
+  }
+}
+
 std::vector<ValueType> infer_checked(NodeContext& context, const graph::Node& node, const proto::OpSchema& schema) {
   require_variadic_inputs(node, schema);
+  require_readable_equation(node);
   run_library(context, schema);
   bool checkable = true;
   const auto unknown = [&](std::size_t i) {

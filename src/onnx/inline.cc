@@ -23,6 +23,44 @@ void Importer::add_function(const proto::FunctionProto& function) {
   if (!functions_.emplace(key, &function).second) throw Error(ErrorCode::kInvalidModel, "there are two functions " + in_quotes(function.name()) + " of one domain and overload");
 }
 
+const proto::FunctionProto* Importer::function_of(const proto::NodeProto& node) const {
+  const auto found = functions_.find({normal_domain(node.domain()), node.op_type(), node.overload()});
+  return found == functions_.end() ? nullptr : found->second;
+}
+
+std::int64_t Importer::count(const proto::FunctionProto& function) {
+  if (const auto known = sizes_.find(&function); known != sizes_.end()) return known->second;
+  if (std::find(calls_.begin(), calls_.end(), &function) != calls_.end() || calls_.size() >= kDeepest) {
+    std::string chain;
+    for (const auto* f : calls_) chain += core::printable(f->name()) + " -> ";
+    chain += core::printable(function.name());
+    if (calls_.size() < kDeepest) throw Error(ErrorCode::kInvalidModel, "function " + in_quotes(function.name()) + " calls itself: " + chain);
+    throw Error(ErrorCode::kInvalidModel, "functions are nested more than " + std::to_string(kDeepest) + " deep: " + core::printable(chain));
+  }
+  calls_.push_back(&function);
+  const std::int64_t size = count(function.node());
+  calls_.pop_back();
+  if (size > kMostNodes)
+    throw Error(ErrorCode::kInvalidModel, "function " + in_quotes(function.name()) + " has more than " + std::to_string(kMostNodes) + " nodes once the functions it calls are inlined");
+  return sizes_[&function] = size;
+}
+
+std::int64_t Importer::count(const google::protobuf::RepeatedPtrField<proto::NodeProto>& nodes) {
+  std::int64_t total = 0;
+  for (const auto& node : nodes) {
+    ++total;
+    for (const auto& a : node.attribute())
+      if (a.has_g()) total += count(a.g().node());
+    if (const auto* function = function_of(node)) total += count(*function);
+    if (total > kMostNodes) return kMostNodes + 1;
+  }
+  return total;
+}
+
+void Importer::require_bounded(const google::protobuf::RepeatedPtrField<proto::NodeProto>& nodes) {
+  if (count(nodes) > kMostNodes) throw Error(ErrorCode::kInvalidModel, "the model has more than " + std::to_string(kMostNodes) + " nodes once its functions are inlined");
+}
+
 void Importer::bind_arguments(const proto::FunctionProto& function, const graph::Node& node, Arguments& arguments) {
   arguments = node.attributes;
   for (const auto& a : function.attribute_proto())
@@ -47,11 +85,6 @@ void Importer::pass_through(ValueId from, ValueId to, const std::string& output,
 }
 
 void Importer::inline_function(const proto::FunctionProto& function, const proto::NodeProto& call, graph::Node& node, Scope& scope) {
-  if (std::find(calls_.begin(), calls_.end(), &function) != calls_.end()) {
-    std::string chain;
-    for (const auto* f : calls_) chain += core::printable(f->name()) + " -> ";
-    fail(node, "function " + in_quotes(function.name()) + " calls itself: " + chain + core::printable(function.name()));
-  }
   if (scope.depth >= kDeepest) fail(node, "bodies and functions are nested more than " + std::to_string(kDeepest) + " deep");
   if (call.input_size() > function.input_size() || call.output_size() > function.output_size())
     fail(node, "the node has " + std::to_string(call.input_size()) + " inputs and " + std::to_string(call.output_size()) + " outputs, but function " +
@@ -71,9 +104,7 @@ void Importer::inline_function(const proto::FunctionProto& function, const proto
     targets[static_cast<std::size_t>(i)] = define(scope, call.output(i), node);
     if (!call.output(i).empty()) inner.reserved.emplace(function.output(i), targets[static_cast<std::size_t>(i)]);
   }
-  calls_.push_back(&function);
   import_nodes(function.node(), inner);
-  calls_.pop_back();
   for (int i = 0; i < function.output_size(); ++i) {
     const ValueId target = targets[static_cast<std::size_t>(i)];
     const auto made = inner.names.find(function.output(i));

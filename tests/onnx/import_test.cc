@@ -105,7 +105,7 @@ TEST(Import, RefusesWhatIsMissingOrTwice) {
 }
 
 TEST(Import, RefusesOperatorsItsOpsetsDoNotHave) {
-  expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = Rleu(x) }"), ErrorCode::kInvalidModel, "did you mean 'Relu'?");
+  expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = Relus(x) }"), ErrorCode::kInvalidModel, "did you mean 'Relu'?");
   expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = Gelu(x) }"), ErrorCode::kInvalidModel, "it has one since opset 20");
   expect_refused(standard("g (float[1,1,1,1] x, float[4] s) => (float[1,1,1,1] y) { [n] y = Upsample(x, s) }"), ErrorCode::kInvalidModel,
                  "deprecated since opset 10");
@@ -129,6 +129,14 @@ TEST(Import, RefusesTypesThatContradictOperators) {
   expect_refused(standard("g (float[2, 3] x, float[4, 5] z) => (float[2, 5] y) { [n] y = MatMul(x, z) }"), ErrorCode::kInvalidModel, "node n");
   expect_refused(standard("g (float[2] x, int64[2] z) => (float[2] y) { [n] y = Add(x, z) }"), ErrorCode::kInvalidModel, "inconsistent type");
   expect_refused(standard("g (float[2] x) => (float[3] y) { [n] y = Relu(x) }"), ErrorCode::kInvalidModel, "value 'y' is said to be float32[3], but it is float32[2]");
+}
+
+TEST(Import, RefusesAnEquationThatTheLibraryWouldNotEndOn) {
+  for (const char* equation : {"ij,$jk->ik", "i.j,jk->ik", "ij,j\tk->ik", "i......,jk->ik"})
+    expect_refused(standard(std::string("g (float[2, 3] x, float[3, 4] z) => (float[2, 4] y) { [n] y = Einsum <equation = \"") + equation + "\"> (x, z) }"),
+                   ErrorCode::kInvalidModel, "is malformed");
+  const Imported m = import(standard("g (float[2, 3] x, float[3, 4] z) => (float[p, q] y) { y = Einsum <equation = \"ij, jk -> ik\"> (x, z) }"));
+  EXPECT_EQ(value(m.graph, "y").type.to_string(), "float32[2,4]");
 }
 
 TEST(Import, CarriesMetadata) {

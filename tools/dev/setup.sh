@@ -50,7 +50,12 @@ Installing them needs root and there is no sudo without a password here. Run thi
 }
 
 need_dependencies() {
-  say "building ONNX, protobuf and oneDNN into $cache (about 25 minutes on two cores the first time on a machine, else seconds)"
+  local prefix
+  while read -r prefix; do
+    [ -d "$prefix" ] && continue
+    say "building ONNX, protobuf and oneDNN into $cache (about 25 minutes on two cores, once per machine)"
+    break
+  done < <("$root/tools/dependencies" --prefixes)
   "$root/tools/dependencies" > /dev/null || die "a dependency could not be built"
   cmake_command=$("$root/tools/dependencies" --cmake) || die "there is no CMake 3.26 or newer"
   ctest_command=$(dirname "$cmake_command")/ctest

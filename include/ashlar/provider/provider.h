@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C++ face of the provider border: header-only, over abi.h alone; a plugin that includes it links nothing of Ashlar.
 //
-// A provider is a table of kernels. `TableProvider<MyProvider>` turns it into the C struct that the core talks to: it looks
-// kernels up for verdicts, makes one step per node, and converts exceptions to statuses. backends/null is the smallest use.
+// Here is what a kernel needs: views of nodes, values and tensors, the contexts of bind and run, the Kernel interface and the row
+// that registers one. table_provider.h makes a provider of tables of such rows.
 #pragma once
 
 #include <algorithm>
@@ -51,7 +51,7 @@ std::string concat(const Args&... args) {
 /// Throws a Failure when the data makes the operator impossible (an index out of range, shapes that do not go together).
 template <class... Args>
 void check(bool condition, const Args&... message) {
-  if (!condition) throw Failure(ASHLAR_RUNTIME, concat(message...));
+  if (!condition) [[unlikely]] throw Failure(ASHLAR_RUNTIME, concat(message...));
 }
 
 inline void set_status(AshlarStatus* status, AshlarCode code, std::string_view message) noexcept {
@@ -127,10 +127,11 @@ class Dims {
     std::copy(begin() + at + 1, end(), begin() + at);
     --rank_;
   }
-  /// The product of dims[first, last).
+  /// The product of dims[first, last). A Failure when no 64 bits hold it.
   std::int64_t product(int first, int last) const {
     std::int64_t p = 1;
-    for (int i = first; i < last; ++i) p *= dims_[static_cast<std::size_t>(i)];
+    for (int i = first; i < last; ++i)
+      check(!__builtin_mul_overflow(p, dims_[static_cast<std::size_t>(i)], &p), "the shape ", to_string(), " has too many elements");
     return p;
   }
   std::int64_t count() const { return product(0, rank_); }
@@ -217,6 +218,13 @@ class TensorView {
   const AshlarTensor* tensor_;
   const AshlarHost* host_;
 };
+
+/// The i-th of a step's operands; a Failure when it is left out, so that a kernel which forgot to ask gets an error.
+template <class Tensor>
+Tensor* operand(Tensor* const* operands, std::uint32_t count, int i, const char* what) {
+  check(i >= 0 && static_cast<std::uint32_t>(i) < count && operands[i], what, " ", i, " is left out");
+  return operands[i];
+}
 
 /// What is known of a value before any run.
 class ValueView {
@@ -338,7 +346,7 @@ class BindContext {
   int output_count() const { return static_cast<int>(args_->output_count); }
   bool has_input(int i) const { return i < input_count() && args_->inputs[i] != nullptr; }
   /// Dims and dtype; data where bind_reads() asked for it. Only for inputs that are there.
-  TensorView input(int i) const { return TensorView(args_->inputs[i], host_); }
+  TensorView input(int i) const { return TensorView(operand(args_->inputs, args_->input_count, i, "input"), host_); }
   DType output_dtype(int i) const { return static_cast<DType>(args_->outputs[i].dtype); }
   void set_output(int i, const Dims& dims) {
     if (i >= output_count()) return;
@@ -365,8 +373,8 @@ class RunContext {
   int output_count() const { return static_cast<int>(args_->output_count); }
   bool has_input(int i) const { return i < input_count() && args_->inputs[i] != nullptr; }
   bool has_output(int i) const { return i < output_count() && args_->outputs[i] != nullptr; }
-  TensorView input(int i) const { return TensorView(args_->inputs[i], host_); }
-  TensorView output(int i) const { return TensorView(args_->outputs[i], host_); }
+  TensorView input(int i) const { return TensorView(operand(args_->inputs, args_->input_count, i, "input"), host_); }
+  TensorView output(int i) const { return TensorView(operand(args_->outputs, args_->output_count, i, "output"), host_); }
   /// Gives an output that bind left unknown its storage. Nothing for an output nobody wants.
   void set_output(int i, const Dims& dims) const {
     if (!has_output(i)) return;
@@ -416,132 +424,5 @@ template <class K>
 std::unique_ptr<Kernel> make(const NodeView& node) {
   return std::make_unique<K>(node);
 }
-
-/// Makes an AshlarProvider of `P`, which has
-///   static constexpr const char* name, version;
-///   static std::span<const std::span<const KernelEntry>> kernels();   // tables, searched in order
-template <class P>
-class TableProvider {
- public:
-  static const AshlarProvider* entry(const AshlarHost* host, AshlarStatus* status) {
-    if (host->abi_version != ASHLAR_ABI_VERSION) {
-      set_status(status, ASHLAR_UNSUPPORTED, concat("provider ", P::name, " was built for version ", ASHLAR_ABI_VERSION, " of the provider border, the core has ", host->abi_version));
-      return nullptr;
-    }
-    static const AshlarProvider provider = {
-        sizeof(AshlarProvider), ASHLAR_ABI_VERSION, P::name, P::version, &create, &destroy, &describe, &verdict, &prepare, &release, nullptr};
-    return &provider;
-  }
-
- private:
-  struct Instance {
-    const AshlarHost* host;
-  };
-  struct StepContext {
-    std::unique_ptr<Kernel> kernel;
-    const AshlarHost* host;
-    std::uint32_t node;
-  };
-  struct Program {
-    std::vector<std::unique_ptr<StepContext>> contexts;
-    std::vector<AshlarStep> steps;
-  };
-
-  static AshlarCode create(const AshlarHost* host, const AshlarOption*, std::uint32_t, void** instance, AshlarStatus* status) {
-    return guarded(status, [&] { *instance = new Instance{host}; });
-  }
-  static void destroy(void* instance) { delete static_cast<Instance*>(instance); }
-  static AshlarCode describe(void*, AshlarProviderInfo* info, AshlarStatus*) {
-    *info = AshlarProviderInfo{.struct_size = sizeof(AshlarProviderInfo), .space_count = 0, .queue_count = 0, .features = 0, .spaces = nullptr, .space_stride = sizeof(AshlarSpaceInfo), .device = "host"};
-    return ASHLAR_OK;
-  }
-
-  /// The first row that takes the node, or null and the most specific refusal.
-  static const KernelEntry* find(const NodeView& node, Verdict& verdict) {
-    verdict = refuse(ASHLAR_NO_KERNEL_OP, P::name, " has no kernel for ", node.domain().empty() ? "" : std::string(node.domain()) + "::", node.op_type());
-    for (const auto table : P::kernels()) {
-      for (const KernelEntry& row : table) {
-        if (node.op_type() != row.op || node.domain() != row.domain) continue;
-        if (node.since_version() < row.since_min || node.since_version() > row.since_max) {
-          if (verdict.code == ASHLAR_NO_KERNEL_OP)
-            verdict = refuse(ASHLAR_NO_KERNEL_OPSET, P::name, " has ", row.op, " from version ", row.since_min, ", the node is of version ", node.since_version());
-          continue;
-        }
-        verdict = row.verdict ? row.verdict(node) : accept();
-        if (verdict.code == ASHLAR_ACCEPTED) return &row;
-      }
-    }
-    return nullptr;
-  }
-
-  static AshlarCode verdict(void* instance, const AshlarGraph* graph, std::uint32_t node, AshlarVerdict* out, AshlarStatus* status) {
-    return guarded(status, [&] {
-      const NodeView view(graph, node, static_cast<Instance*>(instance)->host);
-      Verdict v;
-      const KernelEntry* row = find(view, v);
-      out->code = v.code;
-      copy_text(out->reason, sizeof(out->reason), v.reason);
-      copy_text(out->kernel, sizeof(out->kernel), row ? row->op : "");
-    });
-  }
-
-  static AshlarCode prepare(void* instance, const AshlarGraph* graph, const std::uint32_t* nodes, std::uint32_t count, AshlarProgram* out, AshlarStatus* status) {
-    std::uint32_t current = ASHLAR_NONE;
-    const AshlarCode code = guarded(status, [&] {
-      const AshlarHost* host = static_cast<Instance*>(instance)->host;
-      auto program = std::make_unique<Program>();
-      for (std::uint32_t i = 0; i < count; ++i) {
-        current = nodes[i];
-        const NodeView view(graph, nodes[i], host);
-        Verdict v;
-        const KernelEntry* row = find(view, v);
-        if (!row) throw Failure(ASHLAR_INTERNAL, concat("asked to prepare a node it refused: ", v.reason));
-        program->contexts.push_back(std::make_unique<StepContext>(StepContext{row->create(view), host, nodes[i]}));
-        StepContext& context = *program->contexts.back();
-        const AshlarNode& node = view.abi();
-        AshlarStep step{};
-        step.struct_size = sizeof(AshlarStep);
-        step.context = &context;
-        step.kernel = row->op;
-        step.nodes = &context.node;
-        step.node_count = 1;
-        step.inputs = node.inputs;
-        step.input_count = node.input_count;
-        step.outputs = node.outputs;
-        step.output_count = node.output_count;
-        step.bind_reads = context.kernel->bind_reads();
-        step.bind = &bind;
-        step.run = &run;
-        program->steps.push_back(step);
-      }
-      *out = AshlarProgram{.struct_size = sizeof(AshlarProgram), .step_count = static_cast<std::uint32_t>(program->steps.size()), .value_count = 0, .event_count = 0,
-                           .steps = program->steps.data(), .step_stride = sizeof(AshlarStep), .values = nullptr, .value_stride = sizeof(AshlarProgramValue), .handle = program.get()};
-      program.release();
-    });
-    if (code != ASHLAR_OK && status) status->node = current;
-    return code;
-  }
-  static void release(void*, AshlarProgram* program) { delete static_cast<Program*>(program->handle); }
-
-  static AshlarCode bind(void* context, AshlarBindArgs* args, AshlarStatus* status) {
-    return guarded(status, [&] {
-      auto* step = static_cast<StepContext*>(context);
-      BindContext c(args, step->host);
-      step->kernel->bind(c);
-    });
-  }
-  static AshlarCode run(void* context, const AshlarRunArgs* args, AshlarStatus* status) {
-    return guarded(status, [&] {
-      auto* step = static_cast<StepContext*>(context);
-      step->kernel->run(RunContext(args, step->host));
-    });
-  }
-
-  static void copy_text(char* to, std::size_t capacity, std::string_view text) {
-    const std::size_t n = std::min(text.size(), capacity - 1);
-    std::memcpy(to, text.data(), n);
-    to[n] = 0;
-  }
-};
 
 }  // namespace ashlar::provider
