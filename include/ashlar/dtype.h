@@ -12,6 +12,7 @@
 
 namespace ashlar::inline v0 {
 
+// clang-format off
 /// Element types. The numbers are those of ONNX's TensorProto.DataType.
 enum class DType : std::int32_t {
   kUndefined = 0, kFloat32 = 1, kUint8 = 2, kInt8 = 3, kUint16 = 4, kInt16 = 5, kInt32 = 6, kInt64 = 7, kString = 8,
@@ -19,6 +20,7 @@ enum class DType : std::int32_t {
   kFloat8E4M3FN = 17, kFloat8E4M3FNUZ = 18, kFloat8E5M2 = 19, kFloat8E5M2FNUZ = 20, kUint4 = 21, kInt4 = 22,
   kFloat4E2M1 = 23, kFloat8E8M0 = 24, kUint2 = 25, kInt2 = 26, kFloat6E2M3 = 27, kFloat6E3M2 = 28,
 };
+// clang-format on
 inline constexpr int kDTypeCount = 29;
 
 /// "float32", "int64", "bfloat16", "float8e4m3fn", ...; "undefined" for kUndefined and unknown numbers.

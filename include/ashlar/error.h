@@ -32,7 +32,7 @@ ASHLAR_API const char* to_string(ErrorCode code) noexcept;
 struct ErrorContext {
   std::string node = {};      ///< the original node's id: path and name, or `Op#index`
   std::string op = {};        ///< the operator, as `domain::Op` or `Op` for the standard domain
-  int opset = 0;         ///< the operator's since_version; 0 when unknown
+  int opset = 0;              ///< the operator's since_version; 0 when unknown
   std::string provider = {};  ///< the provider that failed or refused
   std::string tensor = {};    ///< the value, input or output concerned
   std::string inputs = {};    ///< the node's input dtypes and shapes, such as "float32[1,3,224,224], int64[2]"

@@ -26,10 +26,10 @@ struct Dim {
 struct ValueType {
   enum class Kind { kTensor, kSequence, kOptional, kMap, kSparseTensor };
   Kind kind = Kind::kTensor;
-  DType dtype = DType::kUndefined;         ///< of the tensor, or of the tensors inside
-  std::optional<std::vector<Dim>> shape;   ///< nothing when not even the rank is declared
+  DType dtype = DType::kUndefined;           ///< of the tensor, or of the tensors inside
+  std::optional<std::vector<Dim>> shape;     ///< nothing when not even the rank is declared
   std::shared_ptr<const ValueType> element;  ///< of a sequence, an optional, or a map's values
-  DType key = DType::kUndefined;           ///< of a map
+  DType key = DType::kUndefined;             ///< of a map
 
   /// "float32[batch,3,224,224]", "int64[?]", "sequence(float32[...])".
   ASHLAR_API std::string to_string() const;
@@ -58,13 +58,13 @@ class ASHLAR_API Model {
   struct Info {
     std::string file, graph_name, producer_name, producer_version, domain, doc_string;
     std::int64_t ir_version = 0, model_version = 0;
-    std::vector<std::pair<std::string, int>> opsets;               ///< domain ("" is the standard one) and version
-    std::vector<std::pair<std::string, std::string>> metadata;     ///< metadata_props
-    std::vector<std::pair<std::string, std::int64_t>> operators;   ///< operator and how many nodes, subgraphs included
-    std::int64_t node_count = 0, initializer_count = 0;            ///< subgraphs included, functions inlined
+    std::vector<std::pair<std::string, int>> opsets;              ///< domain ("" is the standard one) and version
+    std::vector<std::pair<std::string, std::string>> metadata;    ///< metadata_props
+    std::vector<std::pair<std::string, std::int64_t>> operators;  ///< operator and how many nodes, subgraphs included
+    std::int64_t node_count = 0, initializer_count = 0;           ///< subgraphs included, functions inlined
     std::uint64_t initializer_bytes = 0;
-    std::uint64_t mapped_bytes = 0;                                ///< of those, spans of mapped files
-    std::vector<std::string> findings;                             ///< what the checker found but did not refuse
+    std::uint64_t mapped_bytes = 0;     ///< of those, spans of mapped files
+    std::vector<std::string> findings;  ///< what the checker found but did not refuse
   };
   const Info& info() const noexcept;
   /// The graph's stable text form.

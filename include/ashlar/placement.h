@@ -19,12 +19,12 @@ struct Verdict {
 
 /// Where one node runs.
 struct NodePlacement {
-  std::string node;      ///< the original node's id
-  std::string op;        ///< `Op`, or `domain::Op`
-  int opset = 0;         ///< the operator's since_version
-  std::string provider;  ///< "core" for control flow, containers and folded constants, which no provider is asked about
-  std::string kernel;    ///< the kernel's name
-  std::string outputs;   ///< declared dtypes and shapes of the outputs
+  std::string node;               ///< the original node's id
+  std::string op;                 ///< `Op`, or `domain::Op`
+  int opset = 0;                  ///< the operator's since_version
+  std::string provider;           ///< "core" for control flow, containers and folded constants, which no provider is asked about
+  std::string kernel;             ///< the kernel's name
+  std::string outputs;            ///< declared dtypes and shapes of the outputs
   std::vector<Verdict> verdicts;  ///< one of every enabled provider, in order of preference; none for "core"
 };
 

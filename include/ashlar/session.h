@@ -38,8 +38,8 @@ class CancelToken {
 };
 
 struct RunOptions {
-  Trace* trace = nullptr;             ///< filled when given
-  const CancelToken* cancel = nullptr;  ///< checked between steps
+  Trace* trace = nullptr;                                 ///< filled when given
+  const CancelToken* cancel = nullptr;                    ///< checked between steps
   std::optional<std::chrono::nanoseconds> deadline = {};  ///< from the start of the run, checked between steps
 };
 

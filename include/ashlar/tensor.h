@@ -65,13 +65,15 @@ class ASHLAR_API Tensor {
 
   /// A view of the caller's memory, which must hold shape.element_count() elements and outlive every use of the view.
   /// A view of const elements is read-only: it can be an input, not an output.
-  template <class T>
-  static Tensor view(T* data, const Shape& shape) {
+  template <class T> static Tensor view(T* data, const Shape& shape) {
     return borrowed(DTypeOf<std::remove_const_t<T>>::value, shape, data, std::is_const_v<T>);
   }
   /// The same over a contiguous container. Throws Error (kInvalidArgument) when its size is not shape.element_count().
   template <class Container>
-    requires requires(Container& c) { c.data(); c.size(); }
+  requires requires(Container& c) {
+    c.data();
+    c.size();
+  }
   static Tensor view(Container& elements, const Shape& shape) {
     auto* data = elements.data();
     require_count(shape, elements.size());
@@ -86,18 +88,14 @@ class ASHLAR_API Tensor {
 
   /// An owned copy of `elements`, such as Tensor::of<float>({2, 2}, {1, 2, 3, 4}). A shape of one dimension is taken from
   /// the elements when none is given.
-  template <class T>
-  static Tensor of(const Shape& shape, std::initializer_list<T> elements) {
+  template <class T> static Tensor of(const Shape& shape, std::initializer_list<T> elements) {
     require_count(shape, elements.size());
     Tensor t = zeros(DTypeOf<T>::value, shape);
     T* out = t.mutable_data<T>();
     for (const T& e : elements) *out++ = e;
     return t;
   }
-  template <class T>
-  static Tensor scalar(const T& value) {
-    return of<T>({}, {value});
-  }
+  template <class T> static Tensor scalar(const T& value) { return of<T>({}, {value}); }
 
   bool defined() const noexcept { return dtype_ != DType::kUndefined; }
   DType dtype() const noexcept { return dtype_; }
@@ -112,20 +110,15 @@ class ASHLAR_API Tensor {
   void* mutable_raw();
 
   /// The elements. Throws Error (kInvalidArgument) when T is not the dtype's type.
-  template <class T>
-  const T* data() const {
+  template <class T> const T* data() const {
     require_dtype(DTypeOf<T>::value);
     return static_cast<const T*>(data_);
   }
-  template <class T>
-  T* mutable_data() {
+  template <class T> T* mutable_data() {
     require_dtype(DTypeOf<T>::value);
     return static_cast<T*>(mutable_raw());
   }
-  template <class T>
-  std::span<const T> span() const {
-    return {data<T>(), static_cast<std::size_t>(count_)};
-  }
+  template <class T> std::span<const T> span() const { return {data<T>(), static_cast<std::size_t>(count_)}; }
 
   /// The same elements under another shape of as many elements; else Error (kInvalidArgument). Shares the storage.
   Tensor reshaped(const Shape& shape) const;

@@ -17,7 +17,7 @@ struct TraceEvent {
   std::string op;        ///< the operator, or what the work is: "bind"
   std::string provider;  ///< "core" for what the core itself does
   std::string kernel;
-  std::string outputs;   ///< dtypes and shapes
+  std::string outputs;  ///< dtypes and shapes
   std::int64_t start_ns = 0;
   std::int64_t duration_ns = 0;
   std::uint64_t bytes = 0;  ///< bytes of the outputs

@@ -9,6 +9,7 @@ struct Row {
   int bits;
 };
 
+// clang-format off
 constexpr Row kRows[kDTypeCount] = {
     {"undefined", 0},     {"float32", 32},        {"uint8", 8},           {"int8", 8},         {"uint16", 16},
     {"int16", 16},        {"int32", 32},          {"int64", 64},          {"string", 0},       {"bool", 8},
@@ -17,6 +18,7 @@ constexpr Row kRows[kDTypeCount] = {
     {"float8e5m2fnuz", 8}, {"uint4", 4},          {"int4", 4},            {"float4e2m1", 4},   {"float8e8m0", 8},
     {"uint2", 2},         {"int2", 2},            {"float6e2m3", 8},      {"float6e3m2", 8},
 };
+// clang-format on
 
 const Row& row(DType dtype) noexcept {
   const auto i = static_cast<std::size_t>(dtype);

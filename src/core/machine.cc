@@ -45,10 +45,14 @@ std::vector<std::string> read_isa() {
   __builtin_cpu_init();
   std::vector<std::string> isa;
   const std::pair<const char*, int> features[] = {
-      {"sse4.1", __builtin_cpu_supports("sse4.1")},         {"avx", __builtin_cpu_supports("avx")},
-      {"avx2", __builtin_cpu_supports("avx2")},             {"fma", __builtin_cpu_supports("fma")},
-      {"avx512f", __builtin_cpu_supports("avx512f")},       {"avx512bw", __builtin_cpu_supports("avx512bw")},
-      {"avx512vl", __builtin_cpu_supports("avx512vl")},     {"avx512vnni", __builtin_cpu_supports("avx512vnni")},
+      {"sse4.1", __builtin_cpu_supports("sse4.1")},
+      {"avx", __builtin_cpu_supports("avx")},
+      {"avx2", __builtin_cpu_supports("avx2")},
+      {"fma", __builtin_cpu_supports("fma")},
+      {"avx512f", __builtin_cpu_supports("avx512f")},
+      {"avx512bw", __builtin_cpu_supports("avx512bw")},
+      {"avx512vl", __builtin_cpu_supports("avx512vl")},
+      {"avx512vnni", __builtin_cpu_supports("avx512vnni")},
       {"avx512bf16", __builtin_cpu_supports("avx512bf16")},
   };
   for (const auto& [name, has] : features)

@@ -10,14 +10,14 @@ namespace ashlar::core {
 
 /// What this process may use of the machine.
 struct Machine {
-  std::string cpu_model;               ///< empty when the system does not say
-  std::vector<std::string> isa;        ///< of "sse4.1", "avx2", "fma", "avx512f", ..., those the CPU and the system have
-  int processors = 1;                  ///< online
-  int affinity = 1;                    ///< in the affinity mask
-  int physical_cores = 1;              ///< among those of the mask
-  std::optional<double> quota;         ///< processors the cgroup allows; nothing when unlimited
-  std::uint64_t memory_bytes = 0;      ///< installed
-  std::uint64_t available_bytes = 0;   ///< that an allocation may take now: the system's figure, and the cgroup's limit
+  std::string cpu_model;              ///< empty when the system does not say
+  std::vector<std::string> isa;       ///< of "sse4.1", "avx2", "fma", "avx512f", ..., those the CPU and the system have
+  int processors = 1;                 ///< online
+  int affinity = 1;                   ///< in the affinity mask
+  int physical_cores = 1;             ///< among those of the mask
+  std::optional<double> quota;        ///< processors the cgroup allows; nothing when unlimited
+  std::uint64_t memory_bytes = 0;     ///< installed
+  std::uint64_t available_bytes = 0;  ///< that an allocation may take now: the system's figure, and the cgroup's limit
 };
 Machine read_machine();
 

@@ -24,7 +24,8 @@ void require_known(DType dtype) {
 }  // namespace
 
 Shape::Shape(std::span<const std::int64_t> dims) {
-  if (dims.size() > kMaxRank) invalid("a shape of " + std::to_string(dims.size()) + " dimensions; at most " + std::to_string(kMaxRank) + " are supported");
+  if (dims.size() > kMaxRank)
+    invalid("a shape of " + std::to_string(dims.size()) + " dimensions; at most " + std::to_string(kMaxRank) + " are supported");
   std::copy(dims.begin(), dims.end(), dims_);
   rank_ = static_cast<int>(dims.size());
 }
@@ -132,7 +133,8 @@ std::string Tensor::type_string() const { return std::string(ashlar::to_string(d
 
 void Tensor::require_count(const Shape& shape, std::size_t count) {
   if (static_cast<std::size_t>(shape.element_count()) != count)
-    invalid("the shape " + shape.to_string() + " needs " + std::to_string(shape.element_count()) + " elements, got " + std::to_string(count));
+    invalid("the shape " + shape.to_string() + " needs " + std::to_string(shape.element_count()) + " elements, got " +
+            std::to_string(count));
 }
 
 void Tensor::require_dtype(DType wanted) const {

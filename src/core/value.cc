@@ -8,8 +8,7 @@
 namespace ashlar::inline v0 {
 namespace {
 
-template <class T, class Held>
-T& get(Held& held, const Value& value, const char* wanted) {
+template <class T, class Held> T& get(Held& held, const Value& value, const char* wanted) {
   if (auto* p = std::get_if<std::remove_const_t<T>>(&held)) return *p;
   throw Error(ErrorCode::kInvalidArgument, "the value is " + value.type_string() + ", not " + wanted);
 }

@@ -11,7 +11,8 @@ std::string ValueType::to_string() const {
     case Kind::kTensor:
     case Kind::kSparseTensor: break;
   }
-  std::string out = std::string(kind == Kind::kSparseTensor ? "sparse " : "") + (dtype == DType::kUndefined ? "?" : std::string(ashlar::to_string(dtype)));
+  std::string out = std::string(kind == Kind::kSparseTensor ? "sparse " : "") +
+                    (dtype == DType::kUndefined ? "?" : std::string(ashlar::to_string(dtype)));
   if (!shape) return out + "[...]";
   out += "[";
   for (std::size_t i = 0; i < shape->size(); ++i) {

@@ -16,8 +16,8 @@ namespace ashlar::graph {
 
 class Graph;
 
-using ValueId = std::uint32_t;  ///< an index into Graph::values()
-using NodeIndex = std::uint32_t;  ///< an index into Graph::nodes
+using ValueId = std::uint32_t;                       ///< an index into Graph::values()
+using NodeIndex = std::uint32_t;                     ///< an index into Graph::nodes
 inline constexpr std::uint32_t kNone = 0xffffffffu;  ///< an input or output that is left out
 
 /// An attribute's value. Strings are bytes. Graphs are shared because a Graph is copied with its nodes and bodies are immutable
@@ -26,23 +26,22 @@ using Attribute = std::variant<std::int64_t, float, std::string, std::vector<std
                                Tensor, std::vector<Tensor>, std::shared_ptr<Graph>, ValueType>;
 
 struct Node {
-  std::string id;       ///< stable and unique in the whole model: path and name ("If_3/then/Conv_2"), or Op#index where unnamed or repeated
+  std::string id;  ///< stable and unique in the whole model: path and name ("If_3/then/Conv_2"), or Op#index where unnamed or repeated
   std::string op_type;
-  std::string domain;   ///< "" is the standard domain ("ai.onnx" is normalised to "")
-  int version = 0;      ///< the since_version of the schema this node's form follows
-  int original_version = 0;  ///< the since_version the file asked for, before src/ops brought the node into its newest form
+  std::string domain;            ///< "" is the standard domain ("ai.onnx" is normalised to "")
+  int version = 0;               ///< the since_version of the schema this node's form follows
+  int original_version = 0;      ///< the since_version the file asked for, before src/ops brought the node into its newest form
   std::vector<ValueId> inputs;   ///< kNone where left out; trailing absent inputs are dropped
   std::vector<ValueId> outputs;  ///< likewise
   std::map<std::string, Attribute> attributes;  ///< schema defaults are filled in by src/onnx
-  std::vector<ValueId> captures;  ///< values of this graph that the node's bodies use: the union of its bodies' captures
-  std::vector<std::string> origins;  ///< ids of the original nodes it came from; its own id at import
+  std::vector<ValueId> captures;                ///< values of this graph that the node's bodies use: the union of its bodies' captures
+  std::vector<std::string> origins;             ///< ids of the original nodes it came from; its own id at import
 
   const Attribute* find(const std::string& name) const {
     const auto i = attributes.find(name);
     return i == attributes.end() ? nullptr : &i->second;
   }
-  template <class T>
-  const T* find_as(const std::string& name) const {
+  template <class T> const T* find_as(const std::string& name) const {
     const Attribute* a = find(name);
     return a ? std::get_if<T>(a) : nullptr;
   }
@@ -51,9 +50,9 @@ struct Node {
 };
 
 struct Value {
-  std::string name;   ///< unique in its graph; the file's name where it has one
-  ValueType type;     ///< what is known: from the file and from inference
-  Tensor constant;    ///< defined for an initializer; its data may be unaligned (a span of the mapped file)
+  std::string name;  ///< unique in its graph; the file's name where it has one
+  ValueType type;    ///< what is known: from the file and from inference
+  Tensor constant;   ///< defined for an initializer; its data may be unaligned (a span of the mapped file)
 };
 
 /// A value of the enclosing graph that a body uses.
@@ -68,7 +67,7 @@ class Graph {
   std::string name;
   std::vector<Node> nodes;
   std::vector<Value> values;
-  std::vector<ValueId> inputs;   ///< an input that is also a constant has a default
+  std::vector<ValueId> inputs;  ///< an input that is also a constant has a default
   std::vector<ValueId> outputs;
   std::vector<Capture> captures;  ///< for a body: what it takes from around it, at any depth (an inner body's captures pass through)
 

@@ -11,12 +11,8 @@ namespace {
 
 using Proto = proto::AttributeProto;
 
-template <class... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overloaded(F...) -> Overloaded<F...>;
+template <class... F> struct Overloaded : F... { using F::operator()...; };
+template <class... F> Overloaded(F...) -> Overloaded<F...>;
 
 [[noreturn]] void fail(ErrorCode code, const std::string& name, const std::string& why) {
   throw Error(code, "attribute '" + core::printable(name) + "' " + why);
@@ -86,12 +82,13 @@ graph::Attribute to_attribute(const Proto& a, TensorReader& tensors) {
 }
 
 Proto::AttributeType type_of(const graph::Attribute& value) {
-  return std::visit(Overloaded{[](std::int64_t) { return Proto::INT; }, [](float) { return Proto::FLOAT; },
-                               [](const std::string&) { return Proto::STRING; }, [](const std::vector<std::int64_t>&) { return Proto::INTS; },
-                               [](const std::vector<float>&) { return Proto::FLOATS; }, [](const std::vector<std::string>&) { return Proto::STRINGS; },
-                               [](const Tensor&) { return Proto::TENSOR; }, [](const std::vector<Tensor>&) { return Proto::TENSORS; },
-                               [](const std::shared_ptr<graph::Graph>&) { return Proto::GRAPH; }, [](const ValueType&) { return Proto::TYPE_PROTO; }},
-                    value);
+  return std::visit(
+      Overloaded{[](std::int64_t) { return Proto::INT; }, [](float) { return Proto::FLOAT; },
+                 [](const std::string&) { return Proto::STRING; }, [](const std::vector<std::int64_t>&) { return Proto::INTS; },
+                 [](const std::vector<float>&) { return Proto::FLOATS; }, [](const std::vector<std::string>&) { return Proto::STRINGS; },
+                 [](const Tensor&) { return Proto::TENSOR; }, [](const std::vector<Tensor>&) { return Proto::TENSORS; },
+                 [](const std::shared_ptr<graph::Graph>&) { return Proto::GRAPH; }, [](const ValueType&) { return Proto::TYPE_PROTO; }},
+      value);
 }
 
 Proto to_proto(const std::string& name, const graph::Attribute& value, std::int64_t most_elements) {

@@ -15,13 +15,16 @@ void put_value(const graph::Value& value, const std::string& name, proto::ValueI
 
 }  // namespace
 
-proto::AttributeProto to_proto(const std::string& name, const graph::Attribute& value, const ValueNames& outer, int& next_name, TensorReader& tensors) {
+proto::AttributeProto to_proto(const std::string& name, const graph::Attribute& value, const ValueNames& outer, int& next_name,
+                               TensorReader& tensors) {
   proto::AttributeProto out;
   out.set_name(name);
   out.set_type(type_of(value));
   if (const auto* tensor = std::get_if<Tensor>(&value)) tensors.refer(*tensor, out.mutable_t());
-  else if (const auto* list = std::get_if<std::vector<Tensor>>(&value)) for (const Tensor& t : *list) tensors.refer(t, out.add_tensors());
-  else if (const auto* body = std::get_if<std::shared_ptr<graph::Graph>>(&value)) *out.mutable_g() = to_proto(**body, outer, next_name, tensors);
+  else if (const auto* list = std::get_if<std::vector<Tensor>>(&value))
+    for (const Tensor& t : *list) tensors.refer(t, out.add_tensors());
+  else if (const auto* body = std::get_if<std::shared_ptr<graph::Graph>>(&value))
+    *out.mutable_g() = to_proto(**body, outer, next_name, tensors);
   else return to_proto(name, value, 0);
   return out;
 }
@@ -31,7 +34,8 @@ proto::GraphProto to_proto(const graph::Graph& body, const ValueNames& outer, in
   out.set_name(body.name);
   ValueNames names;
   for (const graph::Capture& c : body.captures) names[c.inner] = outer.at(c.outer);
-  for (graph::ValueId v = 0; v < body.values.size(); ++v) if (!names.contains(v)) names.emplace(v, "body_value_" + std::to_string(next_name++));
+  for (graph::ValueId v = 0; v < body.values.size(); ++v)
+    if (!names.contains(v)) names.emplace(v, "body_value_" + std::to_string(next_name++));
   const auto name_of = [&](graph::ValueId v) { return v == graph::kNone ? std::string() : names.at(v); };
   for (const graph::ValueId v : body.inputs) put_value(body.values[v], names.at(v), out.add_input());
   for (const graph::ValueId v : body.outputs) put_value(body.values[v], names.at(v), out.add_output());

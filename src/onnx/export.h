@@ -19,6 +19,7 @@ using ValueNames = std::unordered_map<graph::ValueId, std::string>;
 proto::GraphProto to_proto(const graph::Graph& body, const ValueNames& outer, int& next_name, TensorReader& tensors);
 
 /// An attribute of a node in such a message, or of the node that holds one.
-proto::AttributeProto to_proto(const std::string& name, const graph::Attribute& value, const ValueNames& outer, int& next_name, TensorReader& tensors);
+proto::AttributeProto to_proto(const std::string& name, const graph::Attribute& value, const ValueNames& outer, int& next_name,
+                               TensorReader& tensors);
 
 }  // namespace ashlar::onnx

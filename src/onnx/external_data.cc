@@ -42,7 +42,8 @@ struct Place {
   [[noreturn]] void fail(ErrorCode code, const std::string& why) const {
     ErrorContext context;
     context.tensor = tensor;
-    throw Error(code, "tensor '" + core::printable(tensor) + "' is stored in '" + core::printable(location) + "', which " + why, std::move(context));
+    throw Error(code, "tensor '" + core::printable(tensor) + "' is stored in '" + core::printable(location) + "', which " + why,
+                std::move(context));
   }
   [[noreturn]] void refuse(const std::string& why) const { fail(ErrorCode::kInvalidModel, why); }
   /// For the errno of an open that did not follow links.
@@ -108,8 +109,8 @@ Bytes ExternalData::read(const proto::TensorProto& tensor, const std::string& na
     place.refuse("gives it " + core::printable(length_text) + " bytes, but its type and shape need " + std::to_string(length));
   const Bytes& file = open(location, name);
   if (offset > file.bytes.size() || length > file.bytes.size() - offset)
-    place.refuse("is too short: it has " + std::to_string(file.bytes.size()) + " bytes, and the tensor needs " + std::to_string(length) + " from byte " +
-                 std::to_string(offset));
+    place.refuse("is too short: it has " + std::to_string(file.bytes.size()) + " bytes, and the tensor needs " + std::to_string(length) +
+                 " from byte " + std::to_string(offset));
   return {file.bytes.subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(length)), file.owner};
 }
 

@@ -34,7 +34,9 @@ class BodyContext : public proto::FunctionBodyBuildContext {
   bool hasInput(int i) const override { return has(node_.inputs, i); }
   bool hasOutput(int i) const override { return has(node_.outputs, i); }
   const proto::TypeProto* getInputType(int i) const override {
-    return hasInput(i) && types_[static_cast<std::size_t>(i)].value_case() != proto::TypeProto::VALUE_NOT_SET ? &types_[static_cast<std::size_t>(i)] : nullptr;
+    return hasInput(i) && types_[static_cast<std::size_t>(i)].value_case() != proto::TypeProto::VALUE_NOT_SET
+               ? &types_[static_cast<std::size_t>(i)]
+               : nullptr;
   }
 
  private:
@@ -79,7 +81,8 @@ std::optional<graph::Graph> function_body(const graph::Graph& graph, const graph
     for (const ValueId v : node.captures) captured[v] = "captured_" + std::to_string(v);
     proto::FunctionProto function;
     if (!build(*schema, BodyContext(graph, node, captured, tensors), node.version, function)) return std::nullopt;
-    if (node.inputs.size() > static_cast<std::size_t>(function.input_size()) || node.outputs.size() > static_cast<std::size_t>(function.output_size()))
+    if (node.inputs.size() > static_cast<std::size_t>(function.input_size()) ||
+        node.outputs.size() > static_cast<std::size_t>(function.output_size()))
       return std::nullopt;
 
     graph::Graph body;
@@ -107,7 +110,8 @@ std::optional<graph::Graph> function_body(const graph::Graph& graph, const graph
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       if (node.outputs[i] == kNone) continue;
       const auto made = importer.resolve(scope, function.output(static_cast<int>(i)));
-      if (!made || *made == kNone) throw Error(ErrorCode::kInternal, "output " + in_quotes(function.output(static_cast<int>(i))) + " is computed by no node");
+      if (!made || *made == kNone)
+        throw Error(ErrorCode::kInternal, "output " + in_quotes(function.output(static_cast<int>(i))) + " is computed by no node");
       body.outputs.push_back(*made);
     }
 

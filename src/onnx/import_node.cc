@@ -29,11 +29,11 @@ void drop_absent_tail(std::vector<ValueId>& values) {
 /// "then" for "then_branch".
 std::string branch(const std::string& attribute) {
   const std::string suffix = "_branch";
-  return attribute.ends_with(suffix) && attribute.size() > suffix.size() ? attribute.substr(0, attribute.size() - suffix.size()) : attribute;
+  return attribute.ends_with(suffix) && attribute.size() > suffix.size() ? attribute.substr(0, attribute.size() - suffix.size())
+                                                                         : attribute;
 }
 
-template <class T>
-Tensor list(const std::vector<T>& elements) {
+template <class T> Tensor list(const std::vector<T>& elements) {
   Tensor out = Tensor::zeros(DTypeOf<T>::value, {static_cast<std::int64_t>(elements.size())});
   std::copy(elements.begin(), elements.end(), out.mutable_data<T>());
   return out;
@@ -45,8 +45,11 @@ Tensor constant_of(const graph::Attribute& value, const graph::Node& node) {
       [&](const auto& v) -> Tensor {
         using T = std::remove_cvref_t<decltype(v)>;
         if constexpr (std::is_same_v<T, Tensor>) return v;
-        else if constexpr (std::is_same_v<T, std::int64_t> || std::is_same_v<T, float> || std::is_same_v<T, std::string>) return Tensor::scalar<T>(v);
-        else if constexpr (std::is_same_v<T, std::vector<std::int64_t>> || std::is_same_v<T, std::vector<float>> || std::is_same_v<T, std::vector<std::string>>) return list(v);
+        else if constexpr (std::is_same_v<T, std::int64_t> || std::is_same_v<T, float> || std::is_same_v<T, std::string>)
+          return Tensor::scalar<T>(v);
+        else if constexpr (std::is_same_v<T, std::vector<std::int64_t>> || std::is_same_v<T, std::vector<float>> ||
+                           std::is_same_v<T, std::vector<std::string>>)
+          return list(v);
         else fail(node, "the constant's value is neither a tensor nor numbers nor strings");
       },
       value);

@@ -57,7 +57,8 @@ ValueId Importer::add_value(Scope& scope, const std::string& name, ValueType typ
 
 std::optional<ValueId> Importer::resolve(Scope& scope, const std::string& name) {
   if (const auto known = scope.names.find(name); known != scope.names.end()) {
-    if (&scope.graph == main_ && known->second != kNone && scope.graph.values[known->second].constant.defined()) used_.insert(known->second);
+    if (&scope.graph == main_ && known->second != kNone && scope.graph.values[known->second].constant.defined())
+      used_.insert(known->second);
     return known->second;
   }
   if (!scope.outer) return std::nullopt;
@@ -84,7 +85,8 @@ ValueId Importer::define(Scope& scope, const std::string& name, const graph::Nod
     scope.names.emplace(name, r->second);
     return r->second;
   }
-  if (is_visible(&scope, name)) fail("value " + in_quotes(name) + ", an output of node " + in_quotes(node.id) + ", is defined already", name);
+  if (is_visible(&scope, name))
+    fail("value " + in_quotes(name) + ", an output of node " + in_quotes(node.id) + ", is defined already", name);
   ValueType type;
   if (const auto declared = scope.declared.find(name); declared != scope.declared.end()) type = declared->second;
   if (!scope.is_function) scope.taken.erase(name);
@@ -158,18 +160,21 @@ void Importer::import_main(const proto::GraphProto& from, const Opsets& opsets, 
   std::unordered_set<std::string> inputs;
   for (const auto& input : from.input()) {
     inputs.insert(input.name());
-    if (!is_known(scope.graph.values[scope.names.at(input.name())].type)) fail("input " + in_quotes(input.name()) + " has no type", input.name());
+    if (!is_known(scope.graph.values[scope.names.at(input.name())].type))
+      fail("input " + in_quotes(input.name()) + " has no type", input.name());
   }
   if (ir_version < 4)
     for (const auto& tensor : from.initializer())
-      if (!inputs.contains(tensor.name())) fail("initializer " + in_quotes(tensor.name()) + " is not among the inputs, as IR versions below 4 require", tensor.name());
+      if (!inputs.contains(tensor.name()))
+        fail("initializer " + in_quotes(tensor.name()) + " is not among the inputs, as IR versions below 4 require", tensor.name());
   import_nodes(from.node(), scope);
   import_outputs(from, scope);
   report_unused(to);
 }
 
 std::shared_ptr<graph::Graph> Importer::import_body(const proto::GraphProto& from, Scope& outer, std::string path) {
-  if (outer.depth >= kDeepest) fail("bodies and functions are nested more than " + std::to_string(kDeepest) + " deep at " + in_quotes(path));
+  if (outer.depth >= kDeepest)
+    fail("bodies and functions are nested more than " + std::to_string(kDeepest) + " deep at " + in_quotes(path));
   auto body = std::make_shared<graph::Graph>();
   std::unordered_set<std::string> taken;
   Scope scope{*body, taken, outer.opsets, &outer, outer.arguments, std::move(path), outer.depth + 1};

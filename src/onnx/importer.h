@@ -23,10 +23,10 @@ struct Scope {
   graph::Graph& graph;                     ///< where the values live; a function's are its caller's
   std::unordered_set<std::string>& taken;  ///< the value names in `graph`
   const Opsets& opsets;
-  Scope* outer = nullptr;                  ///< around a body; a function sees nothing outside
-  const Arguments* arguments = nullptr;    ///< in a function: what ref_attr_name refers to
-  std::string path = {};                   ///< goes before the ids of nodes, and in a function before the names of values
-  int depth = 0;                           ///< bodies and functions around
+  Scope* outer = nullptr;                ///< around a body; a function sees nothing outside
+  const Arguments* arguments = nullptr;  ///< in a function: what ref_attr_name refers to
+  std::string path = {};                 ///< goes before the ids of nodes, and in a function before the names of values
+  int depth = 0;                         ///< bodies and functions around
   bool is_function = false;
   std::unordered_map<std::string, graph::ValueId> names = {};
   std::unordered_map<std::string, graph::ValueId> reserved = {};  ///< a function's outputs until they are computed
@@ -37,7 +37,7 @@ struct Scope {
 /// of it. The messages must stay in place. Every function throws Error naming the node or value.
 class Importer {
  public:
-  static constexpr int kDeepest = 64;              ///< bodies and functions within each other
+  static constexpr int kDeepest = 64;                    ///< bodies and functions within each other
   static constexpr std::int64_t kMostNodes = 1'000'000;  ///< after inlining
 
   explicit Importer(TensorReader& tensors) : tensors_(tensors) {}
@@ -91,7 +91,7 @@ class Importer {
   TensorReader& tensors_;
   std::map<FunctionKey, const proto::FunctionProto*> functions_;
   std::unordered_map<const proto::FunctionProto*, std::int64_t> sizes_;  // nodes of a function once inlined
-  std::vector<const proto::FunctionProto*> calls_;  // being counted or inlined, outermost first
+  std::vector<const proto::FunctionProto*> calls_;                       // being counted or inlined, outermost first
   std::unordered_set<std::string> ids_;
   std::vector<std::string> origins_;
   std::vector<std::string> findings_;

@@ -17,7 +17,8 @@ namespace {
 
 std::string input_types(const graph::Graph& graph, const graph::Node& node) {
   std::string out;
-  for (const graph::ValueId v : node.inputs) out += (out.empty() ? "" : ", ") + (v == graph::kNone ? "absent" : graph.values[v].type.to_string());
+  for (const graph::ValueId v : node.inputs)
+    out += (out.empty() ? "" : ", ") + (v == graph::kNone ? "absent" : graph.values[v].type.to_string());
   return out;
 }
 
@@ -32,7 +33,8 @@ void require_variadic_inputs(const graph::Node& node, const proto::OpSchema& sch
   const auto& formals = schema.inputs();
   if (formals.empty() || formals.back().GetOption() != proto::OpSchema::Variadic) return;
   for (std::size_t i = formals.size() - 1; i < node.inputs.size(); ++i)
-    if (node.inputs[i] == graph::kNone) throw Error(ErrorCode::kInvalidModel, "input " + std::to_string(i) + " is left out, but is not optional");
+    if (node.inputs[i] == graph::kNone)
+      throw Error(ErrorCode::kInvalidModel, "input " + std::to_string(i) + " is left out, but is not optional");
 }
 
 /// The library's inference does not end on an equation with other characters.
@@ -47,7 +49,8 @@ void require_readable_equation(const graph::Node& node) {
     at += term.size() + 1;
     if (const auto ellipsis = term.find("..."); ellipsis != std::string::npos) term.erase(ellipsis, 3);
     const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-    if (!std::all_of(term.begin(), term.end(), is_letter)) throw Error(ErrorCode::kInvalidModel, "the equation " + in_quotes(*equation) + " is malformed");
+    if (!std::all_of(term.begin(), term.end(), is_letter))
+      throw Error(ErrorCode::kInvalidModel, "the equation " + in_quotes(*equation) + " is malformed");
   }
 }
 
@@ -105,7 +108,9 @@ void add_type(graph::Value& value, const ValueType& inferred, const InferOptions
     ErrorContext about;
     about.tensor = value.name;
     throw Error(ErrorCode::kInvalidModel,
-                "value " + in_quotes(value.name) + " is said to be " + value.type.to_string() + ", but it is " + inferred.to_string() + ": " + conflict, about);
+                "value " + in_quotes(value.name) + " is said to be " + value.type.to_string() + ", but it is " + inferred.to_string() +
+                    ": " + conflict,
+                about);
   }
   value.type = inferred;
 }

@@ -48,7 +48,8 @@ std::vector<const proto::TypeProto*> BodyInferencer::doInferencing(const std::ve
 }
 
 NodeContext::NodeContext(const graph::Graph& graph, const graph::Node& node, const proto::OpSchema& schema, const InferOptions& options)
-    : graph_(graph), node_(node), options_(options), inputs_(std::max(node.inputs.size(), static_cast<std::size_t>(std::max(schema.min_input(), 0)))),
+    : graph_(graph), node_(node), options_(options),
+      inputs_(std::max(node.inputs.size(), static_cast<std::size_t>(std::max(schema.min_input(), 0)))),
       outputs_(output_count(node, schema)) {
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     inputs_[i].id = node.inputs[i];

@@ -18,7 +18,8 @@ namespace ashlar::onnx {
 /// the body gets its type on the way.
 class BodyInferencer : public proto::GraphInferencer {
  public:
-  BodyInferencer(const graph::Graph& outer, graph::Graph& body, const InferOptions& options) : outer_(outer), body_(body), options_(options) {}
+  BodyInferencer(const graph::Graph& outer, graph::Graph& body, const InferOptions& options)
+      : outer_(outer), body_(body), options_(options) {}
 
   std::vector<const proto::TypeProto*> doInferencing(const std::vector<const proto::TypeProto*>& input_types,
                                                      const std::vector<const proto::TensorProto*>& input_data) override;

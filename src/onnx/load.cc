@@ -29,7 +29,9 @@ void parse_model(std::span<const std::byte> bytes, proto::ModelProto& model) {
   if (!model.has_graph()) fail("not an ONNX model: it has no graph");
   if (!model.has_ir_version() || model.ir_version() < 1) fail("not an ONNX model: it has no IR version");
   if (model.ir_version() > known_ir_version())
-    fail("IR version " + std::to_string(model.ir_version()) + " is newer than the newest this library knows, " + std::to_string(known_ir_version()), ErrorCode::kUnsupported);
+    fail("IR version " + std::to_string(model.ir_version()) + " is newer than the newest this library knows, " +
+             std::to_string(known_ir_version()),
+         ErrorCode::kUnsupported);
 }
 
 void count_constants(const graph::Graph& graph, std::unordered_set<const void*>& seen, Model::Info& info) {
@@ -88,7 +90,8 @@ Imported import_model(const proto::ModelProto& model, Bytes file, const std::fil
 
 }  // namespace
 
-Imported parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, const std::filesystem::path& directory, const std::string& name) {
+Imported parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, const std::filesystem::path& directory,
+               const std::string& name) {
   ErrorContext about;
   about.file = name;
   return guarded(ErrorCode::kInvalidModel, "", about, [&] {
@@ -103,7 +106,8 @@ Imported parse(std::span<const std::byte> bytes, std::shared_ptr<const void> own
 Imported load(const std::filesystem::path& file) {
   const Bytes mapped = map_file(file);
   std::error_code ignored;
-  const std::filesystem::path directory = std::filesystem::canonical(file.has_parent_path() ? file.parent_path() : std::filesystem::path("."), ignored);
+  const std::filesystem::path directory =
+      std::filesystem::canonical(file.has_parent_path() ? file.parent_path() : std::filesystem::path("."), ignored);
   return parse(mapped.bytes, mapped.owner, directory, file.string());
 }
 

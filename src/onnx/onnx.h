@@ -29,7 +29,8 @@ Imported load(const std::filesystem::path& file);
 
 /// Reads a model from memory that `owner` keeps alive (weights are spans of it). `directory` is where external data is looked
 /// for; `name` stands for the file in errors.
-Imported parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, const std::filesystem::path& directory, const std::string& name);
+Imported parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, const std::filesystem::path& directory,
+               const std::string& name);
 
 /// The types of a node's outputs by ONNX's inference function, from the types and constants its inputs have in `graph` (bodies
 /// are inferred and filled in too). An empty type where ONNX says nothing. Throws Error (kInvalidModel) naming the node when

@@ -25,8 +25,7 @@ inline std::string in_quotes(std::string_view name) { return "'" + core::printab
 
 /// Runs `f`. What it throws leaves as Error: an Error gains `context`, an allocation that failed is kOutOfMemory, and anything
 /// else has `code`, its message behind `prefix`.
-template <class F>
-decltype(auto) guarded(ErrorCode code, const std::string& prefix, const ErrorContext& context, F&& f) {
+template <class F> decltype(auto) guarded(ErrorCode code, const std::string& prefix, const ErrorContext& context, F&& f) {
   try {
     return f();
   } catch (const Error& e) {

@@ -16,10 +16,13 @@ using ::ONNX_NAMESPACE::OpSchema;
 
 const std::unordered_map<std::string, std::pair<int, int>>& known_domains() { return Registry::DomainToVersionRange::Instance().Map(); }
 
-std::string domain_name(const std::string& domain) { return domain.empty() ? "the standard domain" : "domain '" + core::printable(domain) + "'"; }
+std::string domain_name(const std::string& domain) {
+  return domain.empty() ? "the standard domain" : "domain '" + core::printable(domain) + "'";
+}
 
 [[noreturn]] void no_operator(const std::string& op, const std::string& domain, int version) {
-  const std::string opset = "opset " + std::to_string(version) + " of " + domain_name(domain) + " has no operator '" + core::printable(op) + "'";
+  const std::string opset =
+      "opset " + std::to_string(version) + " of " + domain_name(domain) + " has no operator '" + core::printable(op) + "'";
   if (const OpSchema* newest = Registry::Schema(op, newest_version(domain), domain); newest && !newest->Deprecated()) {
     int first = newest->SinceVersion();
     for (int v = first; v > version; --v)
@@ -45,15 +48,18 @@ int newest_version(const std::string& domain) {
 
 const OpSchema& find_schema(const std::string& op, const std::string& domain, const Opsets& opsets) {
   if (newest_version(domain) == 0)
-    throw Error(ErrorCode::kUnsupported, domain_name(domain) + " of operator '" + core::printable(op) + "' is not known, and the model defines no function of that name");
+    throw Error(ErrorCode::kUnsupported, domain_name(domain) + " of operator '" + core::printable(op) +
+                                             "' is not known, and the model defines no function of that name");
   const auto imported = opsets.find(domain);
   if (imported == opsets.end())
-    throw Error(ErrorCode::kInvalidModel, "operator '" + core::printable(op) + "' is of " + domain_name(domain) + ", of which no opset is imported");
+    throw Error(ErrorCode::kInvalidModel,
+                "operator '" + core::printable(op) + "' is of " + domain_name(domain) + ", of which no opset is imported");
   const OpSchema* schema = Registry::Schema(op, imported->second, domain);
   if (!schema) no_operator(op, domain, imported->second);
   if (schema->Deprecated())
-    throw Error(ErrorCode::kInvalidModel, "operator '" + op + "' is deprecated since opset " + std::to_string(schema->SinceVersion()) + " of " + domain_name(domain) +
-                                              "; the model imports opset " + std::to_string(imported->second));
+    throw Error(ErrorCode::kInvalidModel, "operator '" + op + "' is deprecated since opset " + std::to_string(schema->SinceVersion()) +
+                                              " of " + domain_name(domain) + "; the model imports opset " +
+                                              std::to_string(imported->second));
   return *schema;
 }
 
@@ -80,7 +86,8 @@ void check(const graph::Node& node, const OpSchema& schema) {
 }
 
 void add_defaults(graph::Node& node, const OpSchema& schema) {
-  for (auto& [name, value] : default_attributes(schema.Name(), schema.domain(), schema.SinceVersion())) node.attributes.try_emplace(name, std::move(value));
+  for (auto& [name, value] : default_attributes(schema.Name(), schema.domain(), schema.SinceVersion()))
+    node.attributes.try_emplace(name, std::move(value));
 }
 
 ErrorContext context_of(const graph::Node& node) {

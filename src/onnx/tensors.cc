@@ -27,10 +27,10 @@ bool is_complex(DType d) { return d == DType::kComplex64 || d == DType::kComplex
   throw Error(code, "tensor '" + core::printable(name) + "' " + why, std::move(context));
 }
 
-template <class Dims>
-Shape checked_shape(const Dims& dims, const std::string& name) {
+template <class Dims> Shape checked_shape(const Dims& dims, const std::string& name) {
   if (dims.size() > Shape::kMaxRank)
-    fail(ErrorCode::kUnsupported, name, "has " + std::to_string(dims.size()) + " dimensions; at most " + std::to_string(Shape::kMaxRank) + " are supported");
+    fail(ErrorCode::kUnsupported, name,
+         "has " + std::to_string(dims.size()) + " dimensions; at most " + std::to_string(Shape::kMaxRank) + " are supported");
   std::int64_t count = 1;
   for (const std::int64_t d : dims) {
     if (d < 0) fail(ErrorCode::kInvalidModel, name, "has the dimension " + std::to_string(d));
@@ -69,8 +69,7 @@ std::uint64_t entries(DType dtype, std::uint64_t count) {
 }
 
 /// The low `width` bytes of each entry; bools become 0 and 1.
-template <class Entries>
-void store_low_bytes(const Entries& from, std::size_t width, bool boolean, std::byte* to) {
+template <class Entries> void store_low_bytes(const Entries& from, std::size_t width, bool boolean, std::byte* to) {
   for (const auto entry : from) {
     const auto value = boolean ? static_cast<std::remove_cvref_t<decltype(entry)>>(entry != 0) : entry;
     std::memcpy(to, &value, width);
@@ -101,8 +100,9 @@ Tensor from_fields(DType dtype, const Shape& shape, const proto::TensorProto& te
   const auto count = static_cast<std::uint64_t>(shape.element_count());
   const auto require = [&](std::uint64_t have) {
     if (have != entries(dtype, count))
-      fail(ErrorCode::kInvalidModel, name, "has " + std::to_string(have) + " data entries, but " + std::string(to_string(dtype)) + shape.to_string() +
-           " needs " + std::to_string(entries(dtype, count)));
+      fail(ErrorCode::kInvalidModel, name,
+           "has " + std::to_string(have) + " data entries, but " + std::string(to_string(dtype)) + shape.to_string() + " needs " +
+               std::to_string(entries(dtype, count)));
     return Tensor::zeros(dtype, shape);
   };
   const auto width = static_cast<std::size_t>(std::max(bit_width(dtype) / (is_complex(dtype) ? 16 : 8), 1));
@@ -137,8 +137,9 @@ void require_raw_size(DType dtype, const Shape& shape, std::uint64_t have, const
   const std::uint64_t need = raw_size(dtype, static_cast<std::uint64_t>(shape.element_count()));
   if (dtype == DType::kString) fail(ErrorCode::kInvalidModel, name, "has strings as raw data");
   if (have != need)
-    fail(ErrorCode::kInvalidModel, name, "has " + std::to_string(have) + " bytes of data, but " + std::string(to_string(dtype)) + shape.to_string() +
-         " needs " + std::to_string(need));
+    fail(ErrorCode::kInvalidModel, name,
+         "has " + std::to_string(have) + " bytes of data, but " + std::string(to_string(dtype)) + shape.to_string() + " needs " +
+             std::to_string(need));
 }
 
 }  // namespace
@@ -189,7 +190,8 @@ Tensor TensorReader::decode(const proto::TensorProto& tensor, const std::string&
     if (!span || span->offset > file_.bytes.size() || span->length > file_.bytes.size() - span->offset)
       fail(ErrorCode::kInvalidModel, name, "refers to bytes that do not exist");
     require_raw_size(dtype, shape, span->length, name);
-    return from_raw(dtype, shape, {file_.bytes.subspan(static_cast<std::size_t>(span->offset), static_cast<std::size_t>(span->length)), file_.owner});
+    return from_raw(dtype, shape,
+                    {file_.bytes.subspan(static_cast<std::size_t>(span->offset), static_cast<std::size_t>(span->length)), file_.owner});
   }
   if (fields > 1) fail(ErrorCode::kInvalidModel, name, "has its data in more than one field");
   if (tensor.raw_data().empty()) return from_fields(dtype, shape, tensor, name);
@@ -243,15 +245,18 @@ Tensor TensorReader::decode(const proto::SparseTensorProto& sparse, const std::s
   Tensor indices;
   if (sparse.has_indices()) indices = decode(sparse.indices(), name);
   else if (count > 0) refuse("is sparse and has no indices");
-  const std::uint64_t width = values.dtype() == DType::kString ? sizeof(std::string) : static_cast<std::uint64_t>(bit_width(values.dtype()) + 7) / 8;
+  const std::uint64_t width =
+      values.dtype() == DType::kString ? sizeof(std::string) : static_cast<std::uint64_t>(bit_width(values.dtype()) + 7) / 8;
   if (static_cast<std::uint64_t>(total) > kLargestDense / width)
-    fail(ErrorCode::kUnsupported, name, "is sparse, and as a dense " + std::string(to_string(values.dtype())) + shape.to_string() + " it is larger than " +
-         std::to_string(kLargestDense) + " bytes");
+    fail(ErrorCode::kUnsupported, name,
+         "is sparse, and as a dense " + std::string(to_string(values.dtype())) + shape.to_string() + " it is larger than " +
+             std::to_string(kLargestDense) + " bytes");
   const int rank = shape.rank();
   const bool linear = indices.shape().rank() == 1;
   if (count > 0) {
     if (indices.dtype() != DType::kInt64) refuse("is sparse, and its indices are not int64");
-    if (indices.shape() != (linear ? Shape{count} : Shape{count, rank})) refuse("is sparse, and its indices have the shape " + indices.shape().to_string());
+    if (indices.shape() != (linear ? Shape{count} : Shape{count, rank}))
+      refuse("is sparse, and its indices have the shape " + indices.shape().to_string());
   }
   Tensor out = Tensor::zeros(values.dtype(), shape);
   std::int64_t previous = -1;
@@ -262,7 +267,8 @@ Tensor TensorReader::decode(const proto::SparseTensorProto& sparse, const std::s
       std::int64_t index = 0;
       std::memcpy(&index, raw + (linear ? i : i * rank + k) * 8, sizeof index);
       const std::int64_t extent = linear ? total : shape[static_cast<std::size_t>(k)];
-      if (index < 0 || index >= extent) refuse("is sparse, and has the index " + std::to_string(index) + " outside of " + shape.to_string());
+      if (index < 0 || index >= extent)
+        refuse("is sparse, and has the index " + std::to_string(index) + " outside of " + shape.to_string());
       position = linear ? index : position * extent + index;
     }
     if (position <= previous) refuse("is sparse, and its indices do not ascend");

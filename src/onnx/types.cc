@@ -21,8 +21,7 @@ DType to_dtype(std::int32_t number, const std::string& value) {
   return static_cast<DType>(number);
 }
 
-template <class P>
-void read_tensor(const P& tensor, const std::string& value, ValueType& out) {
+template <class P> void read_tensor(const P& tensor, const std::string& value, ValueType& out) {
   out.dtype = to_dtype(tensor.elem_type(), value);
   if (!tensor.has_shape()) return;
   auto& shape = out.shape.emplace();
@@ -34,8 +33,7 @@ void read_tensor(const P& tensor, const std::string& value, ValueType& out) {
   }
 }
 
-template <class P>
-void write_tensor(const ValueType& type, P* tensor) {
+template <class P> void write_tensor(const ValueType& type, P* tensor) {
   tensor->set_elem_type(static_cast<std::int32_t>(type.dtype));
   if (!type.shape) return;
   auto* shape = tensor->mutable_shape();

@@ -90,8 +90,7 @@ class ValueReader {
   TensorReader tensors_;
 };
 
-template <class Message>
-Message parse_message(std::span<const std::byte> bytes, Root root) {
+template <class Message> Message parse_message(std::span<const std::byte> bytes, Root root) {
   const std::string small = skeleton(bytes, root);
   Message out;
   if (!out.ParseFromArray(small.data(), static_cast<int>(small.size()))) fail("protobuf cannot parse it");
@@ -128,7 +127,9 @@ void put(const Map& value, proto::MapProto* to) {
     for (const T key : value.keys.span<T>()) to->add_keys(static_cast<std::int64_t>(key));
   };
   switch (value.keys.dtype()) {
-    case DType::kString: to->mutable_string_keys()->Assign(value.keys.span<std::string>().begin(), value.keys.span<std::string>().end()); break;
+    case DType::kString:
+      to->mutable_string_keys()->Assign(value.keys.span<std::string>().begin(), value.keys.span<std::string>().end());
+      break;
     case DType::kInt8: add(std::int8_t{}); break;
     case DType::kInt16: add(std::int16_t{}); break;
     case DType::kInt32: add(std::int32_t{}); break;
@@ -175,12 +176,12 @@ void put(const Optional& value, OptionalProto* to) {
   }
 }
 
-template <class Message, class T>
-std::string serialize(const T& value, const std::string& name) {
+template <class Message, class T> std::string serialize(const T& value, const std::string& name) {
   Message message;
   put(value, &message);
   message.set_name(name);
-  if (message.ByteSizeLong() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) fail("a value of more than 2 GiB cannot be written");
+  if (message.ByteSizeLong() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
+    fail("a value of more than 2 GiB cannot be written");
   return message.SerializeAsString();
 }
 

@@ -19,22 +19,22 @@ struct Edge {
 
 // The fields of onnx-ml.proto and onnx-data.proto that lead to tensors.
 constexpr Edge kEdges[] = {
-    {Kind::kModel, 7, Kind::kGraph},       {Kind::kModel, 25, Kind::kFunction},   {Kind::kGraph, 1, Kind::kNode},
-    {Kind::kGraph, 5, Kind::kTensor},      {Kind::kGraph, 15, Kind::kSparse},     {Kind::kNode, 5, Kind::kAttribute},
+    {Kind::kModel, 7, Kind::kGraph},       {Kind::kModel, 25, Kind::kFunction},     {Kind::kGraph, 1, Kind::kNode},
+    {Kind::kGraph, 5, Kind::kTensor},      {Kind::kGraph, 15, Kind::kSparse},       {Kind::kNode, 5, Kind::kAttribute},
     {Kind::kFunction, 7, Kind::kNode},     {Kind::kFunction, 11, Kind::kAttribute}, {Kind::kAttribute, 5, Kind::kTensor},
-    {Kind::kAttribute, 10, Kind::kTensor}, {Kind::kAttribute, 6, Kind::kGraph},   {Kind::kAttribute, 11, Kind::kGraph},
-    {Kind::kAttribute, 22, Kind::kSparse}, {Kind::kAttribute, 23, Kind::kSparse}, {Kind::kSparse, 1, Kind::kTensor},
-    {Kind::kSparse, 2, Kind::kTensor},     {Kind::kTensor, 13, Kind::kEntry},     {Kind::kSequence, 3, Kind::kTensor},
-    {Kind::kSequence, 4, Kind::kSparse},   {Kind::kSequence, 5, Kind::kSequence}, {Kind::kSequence, 6, Kind::kMap},
-    {Kind::kSequence, 7, Kind::kOptional}, {Kind::kMap, 5, Kind::kSequence},      {Kind::kOptional, 3, Kind::kTensor},
-    {Kind::kOptional, 4, Kind::kSparse},   {Kind::kOptional, 5, Kind::kSequence}, {Kind::kOptional, 6, Kind::kMap},
+    {Kind::kAttribute, 10, Kind::kTensor}, {Kind::kAttribute, 6, Kind::kGraph},     {Kind::kAttribute, 11, Kind::kGraph},
+    {Kind::kAttribute, 22, Kind::kSparse}, {Kind::kAttribute, 23, Kind::kSparse},   {Kind::kSparse, 1, Kind::kTensor},
+    {Kind::kSparse, 2, Kind::kTensor},     {Kind::kTensor, 13, Kind::kEntry},       {Kind::kSequence, 3, Kind::kTensor},
+    {Kind::kSequence, 4, Kind::kSparse},   {Kind::kSequence, 5, Kind::kSequence},   {Kind::kSequence, 6, Kind::kMap},
+    {Kind::kSequence, 7, Kind::kOptional}, {Kind::kMap, 5, Kind::kSequence},        {Kind::kOptional, 3, Kind::kTensor},
+    {Kind::kOptional, 4, Kind::kSparse},   {Kind::kOptional, 5, Kind::kSequence},   {Kind::kOptional, 6, Kind::kMap},
     {Kind::kOptional, 7, Kind::kOptional},
 };
 
-constexpr std::uint32_t kRawData = 9;       // TensorProto.raw_data
-constexpr std::uint32_t kEntryValue = 2;    // StringStringEntryProto.value
-constexpr int kDeepest = 100;               // protobuf's own limit
-constexpr std::size_t kLengthBytes = 5;     // a padded length, filled in after the message
+constexpr std::uint32_t kRawData = 9;     // TensorProto.raw_data
+constexpr std::uint32_t kEntryValue = 2;  // StringStringEntryProto.value
+constexpr int kDeepest = 100;             // protobuf's own limit
+constexpr std::size_t kLengthBytes = 5;   // a padded length, filled in after the message
 constexpr std::size_t kLargest = std::numeric_limits<std::int32_t>::max();
 
 Kind child(Kind in, std::uint32_t field) {
@@ -66,7 +66,8 @@ class Scanner {
  private:
   [[noreturn]] static void fail(const std::string& message) { throw Error(ErrorCode::kInvalidModel, message); }
   [[noreturn]] void past_end(std::size_t at, std::size_t end) const {
-    if (end == bytes_.size()) fail("truncated at byte " + std::to_string(end) + ": what starts at byte " + std::to_string(at) + " is longer");
+    if (end == bytes_.size())
+      fail("truncated at byte " + std::to_string(end) + ": what starts at byte " + std::to_string(at) + " is longer");
     fail("a field at byte " + std::to_string(at) + " runs past the message it is in");
   }
 
@@ -114,7 +115,8 @@ class Scanner {
       const Field f = field(at, end);
       if (f.wire == 2 && f.number == kEntryValue && f.end > f.data) {
         const char first = static_cast<char>(bytes_[f.data]);
-        if (first == kSpanMark || first == kTableMark) fail("an external data entry at byte " + std::to_string(f.data) + " starts with a control byte");
+        if (first == kSpanMark || first == kTableMark)
+          fail("an external data entry at byte " + std::to_string(f.data) + " starts with a control byte");
       }
     }
   }

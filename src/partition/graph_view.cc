@@ -14,7 +14,13 @@ std::string input_types(const graph::Graph& graph, const graph::Node& node) {
 
 ErrorContext GraphView::context(std::uint32_t node, const std::string& provider) const {
   const graph::Node& n = graph_->nodes[node];
-  return {.node = n.id, .op = n.op_name(), .opset = n.version, .provider = provider, .tensor = {}, .inputs = input_types(*graph_, n), .file = {}};
+  return {.node = n.id,
+          .op = n.op_name(),
+          .opset = n.version,
+          .provider = provider,
+          .tensor = {},
+          .inputs = input_types(*graph_, n),
+          .file = {}};
 }
 
 const AshlarTensor* GraphView::add_tensor(const Tensor& tensor) {

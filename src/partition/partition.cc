@@ -74,7 +74,8 @@ void verify(const PartitionedGraph& g, const Providers& providers) {
   for (std::size_t i = 0; i < g.assignments.size(); ++i) {
     const Assignment& a = g.assignments[i];
     const std::string& id = g.graph->nodes[i].id;
-    if (a.provider != kCore && (a.provider < 0 || static_cast<std::size_t>(a.provider) >= providers.size())) fail(id + " is on no provider");
+    if (a.provider != kCore && (a.provider < 0 || static_cast<std::size_t>(a.provider) >= providers.size()))
+      fail(id + " is on no provider");
     if (a.provider != kCore && a.verdicts.size() != providers.size()) fail(id + " lacks a verdict");
     if (a.provider != kCore && !a.verdicts[static_cast<std::size_t>(a.provider)].accepted) fail(id + " is where it was refused");
   }

@@ -21,7 +21,13 @@ std::string Placement::to_json() const {
       }
       verdicts.push_back(std::move(one));
     }
-    j["nodes"].push_back({{"node", n.node}, {"op", n.op}, {"opset", n.opset}, {"provider", n.provider}, {"kernel", n.kernel}, {"outputs", n.outputs}, {"verdicts", std::move(verdicts)}});
+    j["nodes"].push_back({{"node", n.node},
+                          {"op", n.op},
+                          {"opset", n.opset},
+                          {"provider", n.provider},
+                          {"kernel", n.kernel},
+                          {"outputs", n.outputs},
+                          {"verdicts", std::move(verdicts)}});
   }
   return j.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
@@ -36,7 +42,9 @@ std::ostream& operator<<(std::ostream& out, const Placement& placement) {
     kernel = std::max(kernel, n.kernel.size());
     ++counts[n.provider];
   }
-  const auto cell = [&](const std::string& text, std::size_t width) { out << text << std::string(width + 2 - std::min(width, text.size()), ' '); };
+  const auto cell = [&](const std::string& text, std::size_t width) {
+    out << text << std::string(width + 2 - std::min(width, text.size()), ' ');
+  };
   cell("node", node), cell("operator", op), cell("provider", provider), cell("kernel", kernel);
   out << "outputs\n";
   for (const NodePlacement& n : placement.nodes) {

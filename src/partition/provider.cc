@@ -18,14 +18,16 @@ AshlarStatus new_status() noexcept {
 Error to_error(AshlarCode code, const AshlarStatus& status, ErrorContext context) {
   const bool known = code >= ASHLAR_INVALID_ARGUMENT && code <= ASHLAR_INTERNAL;
   const std::string_view text(status.message, strnlen(status.message, sizeof(status.message)));
-  std::string message = text.empty() ? "the provider failed with status " + std::to_string(code) + " and gave no reason" : core::printable(text, sizeof(status.message));
+  std::string message = text.empty() ? "the provider failed with status " + std::to_string(code) + " and gave no reason"
+                                     : core::printable(text, sizeof(status.message));
   return Error(known ? static_cast<ErrorCode>(code) : ErrorCode::kInternal, std::move(message), std::move(context));
 }
 
 const char* verdict_code_name(AshlarVerdictCode code) noexcept {
-  static constexpr const char* kNames[] = {"accepted",          "no_kernel_op", "no_kernel_dtype", "no_kernel_opset", "rank",         "attribute",
-                                           "layout",            "unknown_shape", "dynamic_shape",  "subgraph_too_small", "cost_model", "user_pin",
-                                           "device_missing",    "library_missing", "memory_budget", "capture_incompatible"};
+  static constexpr const char* kNames[] = {"accepted",       "no_kernel_op",       "no_kernel_dtype", "no_kernel_opset",
+                                           "rank",           "attribute",          "layout",          "unknown_shape",
+                                           "dynamic_shape",  "subgraph_too_small", "cost_model",      "user_pin",
+                                           "device_missing", "library_missing",    "memory_budget",   "capture_incompatible"};
   return code >= 0 && code < static_cast<int>(std::size(kNames)) ? kNames[code] : nullptr;
 }
 
@@ -38,7 +40,8 @@ const AshlarStep& Program::step(std::uint32_t i) const noexcept {
   return *reinterpret_cast<const AshlarStep*>(reinterpret_cast<const char*>(program_.steps) + std::size_t{i} * program_.step_stride);
 }
 
-Provider::Provider(std::string name, const AshlarProvider* table, void* instance) : name_(std::move(name)), table_(table), instance_(instance) {}
+Provider::Provider(std::string name, const AshlarProvider* table, void* instance)
+    : name_(std::move(name)), table_(table), instance_(instance) {}
 
 Provider::~Provider() { table_->destroy(instance_); }
 
@@ -51,10 +54,13 @@ std::shared_ptr<const Provider> Provider::create(const std::string& name) {
     const AshlarProvider* table = p.entry(&host(), &status);
     if (!table) throw to_error(status.code, status, {.provider = name});
     if (table->abi_version != ASHLAR_ABI_VERSION)
-      throw Error(ErrorCode::kUnsupported, "it was built for version " + std::to_string(table->abi_version) + " of the provider border, this core has " + std::to_string(ASHLAR_ABI_VERSION),
+      throw Error(ErrorCode::kUnsupported,
+                  "it was built for version " + std::to_string(table->abi_version) + " of the provider border, this core has " +
+                      std::to_string(ASHLAR_ABI_VERSION),
                   {.provider = name});
     if (table->device)
-      throw Error(ErrorCode::kUnsupported, "it needs memory of its own, which this version of the core does not lay out", {.provider = name});
+      throw Error(ErrorCode::kUnsupported, "it needs memory of its own, which this version of the core does not lay out",
+                  {.provider = name});
     void* instance = nullptr;
     if (const AshlarCode code = table->create(&host(), nullptr, 0, &instance, &status)) throw to_error(code, status, {.provider = name});
     return std::shared_ptr<const Provider>(new Provider(name, table, instance));
@@ -74,7 +80,8 @@ Provider::Answer Provider::verdict(const GraphView& view, std::uint32_t node) co
   AshlarVerdict v{};
   v.struct_size = sizeof(v);
   AshlarStatus status = new_status();
-  if (const AshlarCode code = table_->verdict(instance_, &view.abi(), node, &v, &status)) throw to_error(code, status, view.context(node, name_));
+  if (const AshlarCode code = table_->verdict(instance_, &view.abi(), node, &v, &status))
+    throw to_error(code, status, view.context(node, name_));
   const char* code = verdict_code_name(v.code);
   Answer answer;
   answer.verdict.provider = name_;
@@ -82,7 +89,8 @@ Provider::Answer Provider::verdict(const GraphView& view, std::uint32_t node) co
   answer.kernel.assign(v.kernel, strnlen(v.kernel, sizeof(v.kernel)));
   if (answer.verdict.accepted) return answer;
   answer.verdict.reason.assign(v.reason, strnlen(v.reason, sizeof(v.reason)));
-  if (!code || answer.verdict.reason.empty()) throw Error(ErrorCode::kInternal, "the provider refused a node without a known code and a reason", view.context(node, name_));
+  if (!code || answer.verdict.reason.empty())
+    throw Error(ErrorCode::kInternal, "the provider refused a node without a known code and a reason", view.context(node, name_));
   answer.verdict.code = code;
   return answer;
 }
@@ -91,7 +99,8 @@ std::shared_ptr<const Program> Provider::prepare(std::shared_ptr<const GraphView
   AshlarProgram program{};
   program.struct_size = sizeof(program);
   AshlarStatus status = new_status();
-  if (const AshlarCode code = table_->prepare(instance_, &view->abi(), nodes.data(), static_cast<std::uint32_t>(nodes.size()), &program, &status)) {
+  if (const AshlarCode code =
+          table_->prepare(instance_, &view->abi(), nodes.data(), static_cast<std::uint32_t>(nodes.size()), &program, &status)) {
     const bool named = status.node < view->abi().node_count;
     throw to_error(code, status, named ? view->context(status.node, name_) : ErrorContext{.provider = name_});
   }

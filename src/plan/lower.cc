@@ -44,7 +44,8 @@ class Lowering {
     step.outputs = node.outputs;
     set_dtypes(step);
     if (const auto bodies = graph_.bodies.find(index); bodies != graph_.bodies.end())
-      for (const auto& [name, body] : bodies->second) step.bodies.emplace(name, Lowering(body, providers_, weights_, plan_->depth + 1).run());
+      for (const auto& [name, body] : bodies->second)
+        step.bodies.emplace(name, Lowering(body, providers_, weights_, plan_->depth + 1).run());
   }
 
   void add_program(int provider, graph::NodeIndex begin, graph::NodeIndex end) {

@@ -24,14 +24,14 @@ struct Plan;
 
 /// One unit of execution: a provider's step, or a node that the core runs.
 struct Step {
-  graph::NodeIndex node = 0;           ///< the (first) node it computes
+  graph::NodeIndex node = 0;                  ///< the (first) node it computes
   const AshlarStep* provider_step = nullptr;  ///< null for the core's
   std::string provider;
   std::string kernel;
-  std::vector<Slot> inputs;            ///< kNoSlot where left out
+  std::vector<Slot> inputs;  ///< kNoSlot where left out
   std::vector<Slot> outputs;
   std::vector<DType> output_dtypes;
-  std::vector<Slot> last_uses;         ///< slots that no later step and no output needs
+  std::vector<Slot> last_uses;                                ///< slots that no later step and no output needs
   std::map<std::string, std::unique_ptr<const Plan>> bodies;  ///< of a control-flow node, by attribute name
 };
 
@@ -42,7 +42,7 @@ struct Plan {
   std::vector<Step> steps;
   Slot slot_count = 0;
   std::vector<std::pair<Slot, Tensor>> constants;  ///< those that steps, bodies or outputs read, aligned for their elements
-  std::size_t depth = 0;                            ///< 0 for the main graph
+  std::size_t depth = 0;                           ///< 0 for the main graph
 
   const graph::Node& node(const Step& step) const { return graph->nodes[step.node]; }
 };

@@ -19,7 +19,8 @@ void append(std::string& out, const Plan& plan) {
   const std::string indent(plan.depth * 4, ' ');
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
-    out += indent + std::to_string(i) + ": " + step.provider + " " + step.kernel + " [" + plan.node(step).id + "] (" + slot_names(plan, step.inputs) + ") -> " + slot_names(plan, step.outputs);
+    out += indent + std::to_string(i) + ": " + step.provider + " " + step.kernel + " [" + plan.node(step).id + "] (" +
+           slot_names(plan, step.inputs) + ") -> " + slot_names(plan, step.outputs);
     if (!step.last_uses.empty()) out += "  release " + slot_names(plan, step.last_uses);
     out += '\n';
     for (const auto& [name, body] : step.bodies) {
@@ -32,7 +33,8 @@ void append(std::string& out, const Plan& plan) {
 }  // namespace
 
 std::string to_text(const Plan& plan) {
-  std::string out = "plan: " + std::to_string(plan.steps.size()) + " steps, " + std::to_string(plan.programs.size()) + " programs, " + std::to_string(plan.constants.size()) + " constants\n";
+  std::string out = "plan: " + std::to_string(plan.steps.size()) + " steps, " + std::to_string(plan.programs.size()) + " programs, " +
+                    std::to_string(plan.constants.size()) + " constants\n";
   append(out, plan);
   return out;
 }

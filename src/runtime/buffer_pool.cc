@@ -18,7 +18,9 @@ Tensor BufferPool::allocate(DType dtype, const Shape& shape) {
     if (b.memory.use_count() == 1 && b.bytes >= bytes && b.bytes <= 2 * bytes + 4096 && (!best || b.bytes < best->bytes)) best = &b;
   if (!best) {
     std::shared_ptr<void> memory = core::allocate_aligned(bytes);
-    if (!memory) throw Error(ErrorCode::kOutOfMemory, "no memory for the " + std::to_string(bytes) + " bytes of " + std::string(to_string(dtype)) + shape.to_string());
+    if (!memory)
+      throw Error(ErrorCode::kOutOfMemory,
+                  "no memory for the " + std::to_string(bytes) + " bytes of " + std::string(to_string(dtype)) + shape.to_string());
     best = &buffers_.emplace_back(Buffer{std::move(memory), bytes, 0});
   }
   best->idle_runs = 0;

@@ -8,7 +8,8 @@ namespace ashlar::runtime {
 namespace {
 
 int normalized(std::int64_t axis, int rank) {
-  if (axis < -rank || axis >= rank) throw Error(ErrorCode::kRuntime, "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank));
+  if (axis < -rank || axis >= rank)
+    throw Error(ErrorCode::kRuntime, "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank));
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
@@ -19,7 +20,9 @@ void sequence_construct(const CoreCall& call) {
   call.set_output(0, std::move(s));
 }
 
-void sequence_empty(const CoreCall& call) { call.set_output(0, Sequence{static_cast<DType>(call.integer("dtype", static_cast<std::int64_t>(DType::kFloat32))), {}}); }
+void sequence_empty(const CoreCall& call) {
+  call.set_output(0, Sequence{static_cast<DType>(call.integer("dtype", static_cast<std::int64_t>(DType::kFloat32))), {}});
+}
 
 void sequence_at(const CoreCall& call) {
   const Sequence& s = call.input(0).sequence();
@@ -31,7 +34,8 @@ void sequence_insert(const CoreCall& call) {
   Sequence s = call.input(0).sequence();
   const Value& element = call.input(1);
   if (s.element_dtype != DType::kUndefined && element.tensor().dtype() != s.element_dtype)
-    throw Error(ErrorCode::kRuntime, element.type_string() + " does not belong into a sequence of " + std::string(to_string(s.element_dtype)));
+    throw Error(ErrorCode::kRuntime,
+                element.type_string() + " does not belong into a sequence of " + std::string(to_string(s.element_dtype)));
   s.element_dtype = element.tensor().dtype();
   const auto size = static_cast<std::int64_t>(s.elements.size());
   const std::int64_t at = call.has_input(2) ? position(scalar(call.input(2), "the position"), size, true, "position") : size;
@@ -46,7 +50,9 @@ void sequence_erase(const CoreCall& call) {
   call.set_output(0, std::move(s));
 }
 
-void sequence_length(const CoreCall& call) { call.set_output(0, Tensor::scalar(static_cast<std::int64_t>(call.input(0).sequence().elements.size()))); }
+void sequence_length(const CoreCall& call) {
+  call.set_output(0, Tensor::scalar(static_cast<std::int64_t>(call.input(0).sequence().elements.size())));
+}
 
 void concat_from_sequence(const CoreCall& call) {
   const Sequence& s = call.input(0).sequence();
@@ -66,7 +72,8 @@ void split_to_sequence(const CoreCall& call) {
   std::vector<std::int64_t> lengths;
   if (call.has_input(1) && call.input(1).tensor().shape().rank() > 0) {
     const Tensor& split = call.input(1).tensor();
-    for (std::int64_t i = 0; i < split.element_count(); ++i) lengths.push_back(split.dtype() == DType::kInt32 ? split.data<std::int32_t>()[i] : split.data<std::int64_t>()[i]);
+    for (std::int64_t i = 0; i < split.element_count(); ++i)
+      lengths.push_back(split.dtype() == DType::kInt32 ? split.data<std::int32_t>()[i] : split.data<std::int64_t>()[i]);
   } else {
     const std::int64_t chunk = call.has_input(1) ? scalar(call.input(1), "the chunk length") : 1;
     if (chunk < 1) throw Error(ErrorCode::kRuntime, "a chunk length of " + std::to_string(chunk));
@@ -84,7 +91,9 @@ void split_to_sequence(const CoreCall& call) {
   call.set_output(0, std::move(s));
 }
 
-void optional(const CoreCall& call) { call.set_output(0, call.has_input(0) ? Optional{std::make_shared<const Value>(call.input(0))} : Optional{}); }
+void optional(const CoreCall& call) {
+  call.set_output(0, call.has_input(0) ? Optional{std::make_shared<const Value>(call.input(0))} : Optional{});
+}
 
 void optional_has_element(const CoreCall& call) {
   const bool has = call.has_input(0) && (!call.input(0).is_optional() || call.input(0).optional().value);
@@ -108,7 +117,8 @@ void zip_map(const CoreCall& call) {
   const auto integers = call.integers("classlabels_int64s");
   const bool by_string = strings && !strings->empty();
   if (static_cast<std::int64_t>(by_string ? strings->size() : integers.size()) != classes || t.shape().rank() > 2)
-    throw Error(ErrorCode::kRuntime, t.type_string() + " does not go with " + std::to_string(by_string ? strings->size() : integers.size()) + " class labels");
+    throw Error(ErrorCode::kRuntime,
+                t.type_string() + " does not go with " + std::to_string(by_string ? strings->size() : integers.size()) + " class labels");
   Tensor keys = Tensor::zeros(by_string ? DType::kString : DType::kInt64, {classes});
   for (std::int64_t c = 0; c < classes; ++c) {
     const auto i = static_cast<std::size_t>(c);
@@ -130,12 +140,18 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {"SequenceConstruct", sequence_construct}, {"SequenceEmpty", sequence_empty},
-    {"SequenceAt", sequence_at},               {"SequenceInsert", sequence_insert},
-    {"SequenceErase", sequence_erase},         {"SequenceLength", sequence_length},
-    {"ConcatFromSequence", concat_from_sequence}, {"SplitToSequence", split_to_sequence},
-    {"Optional", optional},                    {"OptionalHasElement", optional_has_element},
-    {"OptionalGetElement", optional_get_element}, {"Identity", identity},
+    {"SequenceConstruct", sequence_construct},
+    {"SequenceEmpty", sequence_empty},
+    {"SequenceAt", sequence_at},
+    {"SequenceInsert", sequence_insert},
+    {"SequenceErase", sequence_erase},
+    {"SequenceLength", sequence_length},
+    {"ConcatFromSequence", concat_from_sequence},
+    {"SplitToSequence", split_to_sequence},
+    {"Optional", optional},
+    {"OptionalHasElement", optional_has_element},
+    {"OptionalGetElement", optional_get_element},
+    {"Identity", identity},
     {"ZipMap", zip_map},
 };
 

@@ -10,7 +10,8 @@ namespace {
 
 /// What a body's output stacks to when it never ran: no rows of the declared shape, unknown dimensions counted as zero.
 Tensor empty_stack(const ValueType& type, int axis) {
-  if (type.kind != ValueType::Kind::kTensor || type.dtype == DType::kUndefined) throw Error(ErrorCode::kRuntime, "a scan output of no iterations has no known dtype");
+  if (type.kind != ValueType::Kind::kTensor || type.dtype == DType::kUndefined)
+    throw Error(ErrorCode::kRuntime, "a scan output of no iterations has no known dtype");
   std::vector<std::int64_t> dims;
   if (type.shape)
     for (const Dim& d : *type.shape) dims.push_back(std::max<std::int64_t>(d.value, 0));
@@ -26,11 +27,14 @@ Tensor stack(BufferPool& pool, const std::vector<Tensor>& rows, int axis) {
 }
 
 int axis_in(std::int64_t axis, int rank) {
-  if (axis < -rank || axis >= rank) throw Error(ErrorCode::kRuntime, "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank));
+  if (axis < -rank || axis >= rank)
+    throw Error(ErrorCode::kRuntime, "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank));
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
-std::int64_t at_or(const std::vector<std::int64_t>& values, std::size_t i, std::int64_t otherwise) { return i < values.size() ? values[i] : otherwise; }
+std::int64_t at_or(const std::vector<std::int64_t>& values, std::size_t i, std::int64_t otherwise) {
+  return i < values.size() ? values[i] : otherwise;
+}
 
 /// Scan of version 8: every input has a leading batch axis, the scanned axis follows it, and the sequences of a batch may be
 /// shorter than it, the rest of their scan outputs being zero.
@@ -51,20 +55,25 @@ void run_batched_scan(const CoreCall& call) {
   for (std::size_t i = 0; i < given; ++i) {
     const Shape& shape = call.input(1 + i).tensor().shape();
     const bool fits = shape.rank() >= (i < states ? 1 : 2) && shape[0] == batch && (i < states || shape[1] == longest);
-    if (!fits) throw Error(ErrorCode::kRuntime, "scan input " + std::to_string(1 + i) + " is " + shape.to_string() + " beside " + first.to_string());
+    if (!fits)
+      throw Error(ErrorCode::kRuntime, "scan input " + std::to_string(1 + i) + " is " + shape.to_string() + " beside " + first.to_string());
   }
-  if (call.has_input(0) && call.input(0).tensor().element_count() != batch) throw Error(ErrorCode::kRuntime, "not one sequence length for each of " + std::to_string(batch));
+  if (call.has_input(0) && call.input(0).tensor().element_count() != batch)
+    throw Error(ErrorCode::kRuntime, "not one sequence length for each of " + std::to_string(batch));
   std::vector<std::vector<Tensor>> results(body.outputs.size());
   for (std::int64_t b = 0; b < batch; ++b) {
     const std::int64_t length = call.has_input(0) ? call.input(0).tensor().data<std::int64_t>()[b] : longest;
-    if (length < 1 || length > longest) throw Error(ErrorCode::kRuntime, "a sequence length of " + std::to_string(length) + " in scan inputs of length " + std::to_string(longest));
+    if (length < 1 || length > longest)
+      throw Error(ErrorCode::kRuntime,
+                  "a sequence length of " + std::to_string(length) + " in scan inputs of length " + std::to_string(longest));
     std::vector<Value> state;
     for (std::size_t i = 0; i < states; ++i) state.push_back(row(call.input(1 + i).tensor(), 0, b));
     std::vector<std::vector<Tensor>> scans(stacks);
     for (std::int64_t t = 0; t < length; ++t) {
       call.state.check(call.node().id);
       std::vector<Value> inputs = state;
-      for (std::size_t i = 0; i < scanned; ++i) inputs.push_back(row(row(call.input(1 + states + i).tensor(), 0, b), 0, at_or(directions, i, 0) ? length - 1 - t : t));
+      for (std::size_t i = 0; i < scanned; ++i)
+        inputs.push_back(row(row(call.input(1 + states + i).tensor(), 0, b), 0, at_or(directions, i, 0) ? length - 1 - t : t));
       std::vector<Value> outputs = call.frame.run_body(call.step, "body", std::move(inputs), call.state);
       for (std::size_t i = 0; i < states; ++i) state[i] = std::move(outputs[i]);
       for (std::size_t i = 0; i < stacks; ++i) scans[i].push_back(outputs[states + i].tensor());
@@ -93,7 +102,8 @@ void run_if(const CoreCall& call) {
 void run_loop(const CoreCall& call) {
   const graph::Graph& body = *call.step.bodies.at("body")->graph;
   const std::size_t carried = body.inputs.size() < 2 ? 0 : body.inputs.size() - 2;
-  if (body.inputs.size() < 2 || body.outputs.size() < carried + 1) throw Error(ErrorCode::kInvalidModel, "the loop's body lacks inputs or outputs");
+  if (body.inputs.size() < 2 || body.outputs.size() < carried + 1)
+    throw Error(ErrorCode::kInvalidModel, "the loop's body lacks inputs or outputs");
   const std::int64_t trips = call.has_input(0) ? scalar(call.input(0), "the trip count") : std::numeric_limits<std::int64_t>::max();
   bool go_on = call.has_input(1) ? scalar(call.input(1), "the condition") != 0 : true;
   std::vector<Value> state;
@@ -111,7 +121,8 @@ void run_loop(const CoreCall& call) {
   }
   for (std::size_t i = 0; i < carried; ++i) call.set_output(i, std::move(state[i]));
   for (std::size_t i = 0; i < scans.size(); ++i)
-    call.set_output(carried + i, scans[i].empty() ? empty_stack(body.values[body.outputs[carried + 1 + i]].type, 0) : stack(call.frame.pool(), scans[i], 0));
+    call.set_output(carried + i, scans[i].empty() ? empty_stack(body.values[body.outputs[carried + 1 + i]].type, 0)
+                                                  : stack(call.frame.pool(), scans[i], 0));
 }
 
 void run_scan(const CoreCall& call) {
@@ -119,10 +130,13 @@ void run_scan(const CoreCall& call) {
   const graph::Graph& body = *call.step.bodies.at("body")->graph;
   const std::int64_t scan_inputs = call.integer("num_scan_inputs", 0);
   const auto all_inputs = static_cast<std::int64_t>(call.step.inputs.size());
-  if (scan_inputs < 1 || scan_inputs > all_inputs) throw Error(ErrorCode::kInvalidModel, "num_scan_inputs is " + std::to_string(scan_inputs) + " of " + std::to_string(all_inputs) + " inputs");
+  if (scan_inputs < 1 || scan_inputs > all_inputs)
+    throw Error(ErrorCode::kInvalidModel,
+                "num_scan_inputs is " + std::to_string(scan_inputs) + " of " + std::to_string(all_inputs) + " inputs");
   const auto scanned = static_cast<std::size_t>(scan_inputs);
   const std::size_t states = call.step.inputs.size() - scanned;
-  if (body.inputs.size() != states + scanned || body.outputs.size() < states) throw Error(ErrorCode::kInvalidModel, "the scan's body has the wrong number of inputs or outputs");
+  if (body.inputs.size() != states + scanned || body.outputs.size() < states)
+    throw Error(ErrorCode::kInvalidModel, "the scan's body has the wrong number of inputs or outputs");
   const auto input_axes = call.integers("scan_input_axes"), input_directions = call.integers("scan_input_directions");
   const auto output_axes = call.integers("scan_output_axes"), output_directions = call.integers("scan_output_directions");
 
@@ -134,7 +148,8 @@ void run_scan(const CoreCall& call) {
     const Shape& shape = call.input(states + i).tensor().shape();
     axes.push_back(axis_in(at_or(input_axes, i, 0), shape.rank()));
     const std::int64_t extent = shape[static_cast<std::size_t>(axes.back())];
-    if (length >= 0 && extent != length) throw Error(ErrorCode::kRuntime, "scan inputs of lengths " + std::to_string(length) + " and " + std::to_string(extent));
+    if (length >= 0 && extent != length)
+      throw Error(ErrorCode::kRuntime, "scan inputs of lengths " + std::to_string(length) + " and " + std::to_string(extent));
     length = extent;
   }
   std::vector<std::vector<Tensor>> scans(body.outputs.size() - states);

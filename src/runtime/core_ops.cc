@@ -7,7 +7,8 @@ namespace ashlar::runtime {
 namespace {
 
 /// Copies a block of `rows` runs of `run` elements between row strides counted in elements.
-void copy_rows(const Tensor& from, std::int64_t from_offset, std::int64_t from_stride, Tensor& to, std::int64_t to_offset, std::int64_t to_stride, std::int64_t rows, std::int64_t run) {
+void copy_rows(const Tensor& from, std::int64_t from_offset, std::int64_t from_stride, Tensor& to, std::int64_t to_offset,
+               std::int64_t to_stride, std::int64_t rows, std::int64_t run) {
   if (rows == 0 || run == 0) return;
   if (from.dtype() == DType::kString) {
     const auto* source = from.data<std::string>();
@@ -15,12 +16,14 @@ void copy_rows(const Tensor& from, std::int64_t from_offset, std::int64_t from_s
     for (std::int64_t r = 0; r < rows; ++r) std::copy_n(source + from_offset + r * from_stride, run, target + to_offset + r * to_stride);
     return;
   }
-  if (bit_width(from.dtype()) < 8) throw Error(ErrorCode::kUnsupported, "packed " + std::string(to_string(from.dtype())) + " elements cannot be sliced");
+  if (bit_width(from.dtype()) < 8)
+    throw Error(ErrorCode::kUnsupported, "packed " + std::string(to_string(from.dtype())) + " elements cannot be sliced");
   const auto size = static_cast<std::int64_t>(byte_size(from.dtype(), 1));
   const auto* source = static_cast<const std::byte*>(from.raw());
   auto* target = static_cast<std::byte*>(to.mutable_raw());
   for (std::int64_t r = 0; r < rows; ++r)
-    std::memcpy(target + (to_offset + r * to_stride) * size, source + (from_offset + r * from_stride) * size, static_cast<std::size_t>(run * size));
+    std::memcpy(target + (to_offset + r * to_stride) * size, source + (from_offset + r * from_stride) * size,
+                static_cast<std::size_t>(run * size));
 }
 
 std::int64_t product(const Shape& shape, int first, int last) {
@@ -60,7 +63,8 @@ std::int64_t scalar(const Value& value, const char* what) {
 
 std::int64_t position(std::int64_t index, std::int64_t size, bool end_too, const char* what) {
   const std::int64_t last = end_too ? size : size - 1;
-  if (index < -size || index > last) throw Error(ErrorCode::kRuntime, std::string(what) + " " + std::to_string(index) + " is outside a sequence of " + std::to_string(size));
+  if (index < -size || index > last)
+    throw Error(ErrorCode::kRuntime, std::string(what) + " " + std::to_string(index) + " is outside a sequence of " + std::to_string(size));
   return index < 0 ? index + size : index;
 }
 
@@ -82,7 +86,9 @@ Tensor concat(BufferPool& pool, const std::vector<Tensor>& tensors, int axis) {
     Shape other = t.shape();
     const std::int64_t extent = other.rank() > axis ? other[a] : 0;
     if (other.rank() > axis) other[a] = shape[a];
-    if (t.dtype() != tensors[0].dtype() || !(other == shape)) throw Error(ErrorCode::kRuntime, t.type_string() + " does not continue " + tensors[0].type_string() + " along axis " + std::to_string(axis));
+    if (t.dtype() != tensors[0].dtype() || !(other == shape))
+      throw Error(ErrorCode::kRuntime,
+                  t.type_string() + " does not continue " + tensors[0].type_string() + " along axis " + std::to_string(axis));
     shape[a] += extent;
   }
   Tensor out = pool.allocate(tensors[0].dtype(), shape);

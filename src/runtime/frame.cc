@@ -14,6 +14,16 @@ using plan::kNoSlot;
 using plan::Slot;
 using plan::Step;
 
+namespace {
+
+void give_storage(AshlarTensor& at_border, const Tensor& t) {
+  at_border.data = const_cast<void*>(t.raw());
+  at_border.count = static_cast<std::uint64_t>(t.element_count());
+  at_border.bytes = t.bytes();
+}
+
+}  // namespace
+
 RunState::RunState(const RunOptions& options) : options_(options), limited_(options.cancel || options.deadline) {}
 
 std::int64_t RunState::elapsed_ns() const noexcept {
@@ -21,8 +31,10 @@ std::int64_t RunState::elapsed_ns() const noexcept {
 }
 
 void RunState::check_limits(const std::string& next_node) const {
-  if (options_.cancel && options_.cancel->cancelled()) throw Error(ErrorCode::kCancelled, "the run was cancelled before this node", {.node = next_node});
-  if (options_.deadline && elapsed_ns() >= options_.deadline->count()) throw Error(ErrorCode::kDeadlineExceeded, "the run's deadline passed before this node", {.node = next_node});
+  if (options_.cancel && options_.cancel->cancelled())
+    throw Error(ErrorCode::kCancelled, "the run was cancelled before this node", {.node = next_node});
+  if (options_.deadline && elapsed_ns() >= options_.deadline->count())
+    throw Error(ErrorCode::kDeadlineExceeded, "the run's deadline passed before this node", {.node = next_node});
 }
 
 /// What a provider's step is called with, kept between runs so that calling it allocates nothing.
@@ -83,7 +95,13 @@ std::string value_types(const Frame& frame, const std::vector<Slot>& slots) {
 
 ErrorContext Frame::context(const Step& step) const {
   const graph::Node& node = plan_.node(step);
-  return {.node = node.id, .op = node.op_name(), .opset = node.original_version, .provider = step.provider, .tensor = {}, .inputs = value_types(*this, step.inputs), .file = {}};
+  return {.node = node.id,
+          .op = node.op_name(),
+          .opset = node.original_version,
+          .provider = step.provider,
+          .tensor = {},
+          .inputs = value_types(*this, step.inputs),
+          .file = {}};
 }
 
 void Frame::record(const Step& step, const RunState& state, std::size_t event, std::int64_t start_ns) const {
@@ -131,8 +149,11 @@ void Frame::run_step(const Step& step, StepState& s) {
     if (step.inputs[i] == kNoSlot) continue;
     const Tensor& t = values_[step.inputs[i]].tensor();
     if (!t.defined()) throw Error(ErrorCode::kInternal, "input " + std::to_string(i) + " has no value");
-    s.inputs[i] = AshlarTensor{sizeof(AshlarTensor), static_cast<std::int32_t>(t.dtype()), t.shape().rank(), ASHLAR_SPACE_HOST, t.shape().data(), const_cast<void*>(t.raw()),
-                               static_cast<std::uint64_t>(t.element_count()), t.bytes(), 0};
+    s.inputs[i].struct_size = sizeof(AshlarTensor);
+    s.inputs[i].dtype = static_cast<std::int32_t>(t.dtype());
+    s.inputs[i].rank = t.shape().rank();
+    s.inputs[i].dims = t.shape().data();
+    give_storage(s.inputs[i], t);
     s.input_pointers[i] = &s.inputs[i];
     if (!(s.bound_inputs[i] == t.shape())) {
       s.bound_inputs[i] = t.shape();
@@ -145,13 +166,15 @@ void Frame::run_step(const Step& step, StepState& s) {
     s.output_pointers[i] = nullptr;
     if (step.outputs[i] == kNoSlot) continue;
     AshlarTensor& out = s.outputs[i];
-    out = AshlarTensor{sizeof(AshlarTensor), static_cast<std::int32_t>(step.output_dtypes[i]), s.shapes[i].rank, ASHLAR_SPACE_HOST, s.shapes[i].dims, nullptr, 0, 0, 0};
+    out = AshlarTensor{};
+    out.struct_size = sizeof(AshlarTensor);
+    out.dtype = static_cast<std::int32_t>(step.output_dtypes[i]);
+    out.rank = s.shapes[i].rank;
+    out.dims = s.shapes[i].dims;
     s.output_pointers[i] = &out;
-    if (s.shapes[i].rank < 0) continue;
+    if (out.rank < 0) continue;
     const Tensor t = allocate_output(step, i, s.shapes[i]);
-    out.data = const_cast<void*>(t.raw());
-    out.count = static_cast<std::uint64_t>(t.element_count());
-    out.bytes = t.bytes();
+    give_storage(out, t);
     values_[step.outputs[i]] = t;
   }
   Tensor workspace;
@@ -178,13 +201,9 @@ void Frame::run_step(const Step& step, StepState& s) {
         throw Error(ErrorCode::kInternal, "set_output on output " + std::to_string(index) + ", which is not waiting for it");
       AshlarShape& known = at.state->shapes[index];
       std::copy(std::begin(shape->dims), std::end(shape->dims), known.dims);
-      AshlarShape checked = *shape;
-      const Tensor t = at.frame->allocate_output(*at.step, index, checked);
-      AshlarTensor& out = at.state->outputs[index];
-      out.rank = shape->rank;
-      out.data = const_cast<void*>(t.raw());
-      out.count = static_cast<std::uint64_t>(t.element_count());
-      out.bytes = t.bytes();
+      const Tensor t = at.frame->allocate_output(*at.step, index, *shape);
+      at.state->outputs[index].rank = shape->rank;
+      give_storage(at.state->outputs[index], t);
       at.frame->values_[at.step->outputs[index]] = t;
       return ASHLAR_OK;
     } catch (const Error& e) {
@@ -196,9 +215,11 @@ void Frame::run_step(const Step& step, StepState& s) {
     }
   };
   AshlarStatus status = partition::new_status();
-  if (const AshlarCode code = step.provider_step->run(step.provider_step->context, &args, &status)) throw partition::to_error(code, status, {});
+  if (const AshlarCode code = step.provider_step->run(step.provider_step->context, &args, &status))
+    throw partition::to_error(code, status, {});
   for (std::size_t i = 0; i < step.outputs.size(); ++i)
-    if (step.outputs[i] != kNoSlot && s.shapes[i].rank < 0 && s.outputs[i].rank < 0) throw Error(ErrorCode::kInternal, "the kernel gave output " + std::to_string(i) + " no shape");
+    if (step.outputs[i] != kNoSlot && s.shapes[i].rank < 0 && s.outputs[i].rank < 0)
+      throw Error(ErrorCode::kInternal, "the kernel gave output " + std::to_string(i) + " no shape");
 }
 
 void Frame::bind(const Step& step, StepState& s) {
@@ -215,7 +236,8 @@ void Frame::bind(const Step& step, StepState& s) {
   args.inputs = s.input_pointers.data();
   args.outputs = s.shapes.data();
   AshlarStatus status = partition::new_status();
-  if (const AshlarCode code = step.provider_step->bind(step.provider_step->context, &args, &status)) throw partition::to_error(code, status, {});
+  if (const AshlarCode code = step.provider_step->bind(step.provider_step->context, &args, &status))
+    throw partition::to_error(code, status, {});
   s.bound = step.provider_step;
   s.binding = args.binding;
   s.workspace_bytes = args.workspace_bytes;
@@ -227,16 +249,22 @@ void Frame::bind(const Step& step, StepState& s) {
 }
 
 Tensor Frame::allocate_output(const Step& step, std::size_t index, const AshlarShape& shape) {
-  if (shape.rank < 0 || shape.rank > ASHLAR_MAX_RANK) throw Error(ErrorCode::kInternal, "output " + std::to_string(index) + " has rank " + std::to_string(shape.rank));
+  if (shape.rank < 0 || shape.rank > ASHLAR_MAX_RANK)
+    throw Error(ErrorCode::kInternal, "output " + std::to_string(index) + " has rank " + std::to_string(shape.rank));
   const Shape dims(std::span(shape.dims, static_cast<std::size_t>(shape.rank)));
   const DType dtype = step.output_dtypes[index];
-  if (dtype == DType::kUndefined) throw Error(ErrorCode::kUnsupported, "the dtype of output " + std::to_string(index) + " is not known before the run");
+  if (dtype == DType::kUndefined)
+    throw Error(ErrorCode::kUnsupported, "the dtype of output " + std::to_string(index) + " is not known before the run");
   if (const auto bound = output_buffers_.find(step.outputs[index]); bound != output_buffers_.end()) {
     Tensor& buffer = bound->second;
-    const std::size_t bytes = dtype == DType::kString ? static_cast<std::size_t>(dims.element_count()) * sizeof(std::string) : byte_size(dtype, static_cast<std::size_t>(dims.element_count()));
+    const std::size_t bytes = dtype == DType::kString ? static_cast<std::size_t>(dims.element_count()) * sizeof(std::string)
+                                                      : byte_size(dtype, static_cast<std::size_t>(dims.element_count()));
     const std::string& name = plan_.graph->values[step.outputs[index]].name;
     if (bytes > buffer.bytes())
-      throw Error(ErrorCode::kInvalidArgument, "output '" + name + "' is " + std::string(to_string(dtype)) + dims.to_string() + ", " + std::to_string(bytes) + " bytes; the bound buffer has " + std::to_string(buffer.bytes()), {.tensor = name});
+      throw Error(ErrorCode::kInvalidArgument,
+                  "output '" + name + "' is " + std::string(to_string(dtype)) + dims.to_string() + ", " + std::to_string(bytes) +
+                      " bytes; the bound buffer has " + std::to_string(buffer.bytes()),
+                  {.tensor = name});
     return Tensor::adopt(dtype, dims, buffer.mutable_raw(), std::make_shared<const Tensor>(buffer), false);
   }
   return pool_.allocate(dtype, dims);

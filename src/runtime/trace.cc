@@ -70,8 +70,12 @@ std::string Trace::table(int top) const {
     provider = std::max(provider, r.provider.size());
   }
   std::string out;
-  const auto left = [&](const std::string& text, std::size_t width) { out += text + std::string(width + 2 - std::min(width, text.size()), ' '); };
-  const auto right = [&](const std::string& text, std::size_t width) { out += std::string(width - std::min(width, text.size()), ' ') + text + "  "; };
+  const auto left = [&](const std::string& text, std::size_t width) {
+    out += text + std::string(width + 2 - std::min(width, text.size()), ' ');
+  };
+  const auto right = [&](const std::string& text, std::size_t width) {
+    out += std::string(width - std::min(width, text.size()), ' ') + text + "  ";
+  };
   left("node", node), left("operator", op), left("provider", provider), right("calls", 5), right("ms", 10), right("%", 5);
   out += "outputs\n";
   for (const TableRow& r : rows) {
@@ -87,18 +91,34 @@ std::string Trace::table(int top) const {
 std::string Trace::to_json() const {
   Json j = {{"schema", 1}, {"wall_ns", wall_ns}, {"unaccounted_ns", unaccounted_ns()}, {"events", Json::array()}};
   for (const TraceEvent& e : events)
-    j["events"].push_back({{"node", e.node}, {"op", e.op}, {"provider", e.provider}, {"kernel", e.kernel}, {"outputs", e.outputs}, {"start_ns", e.start_ns}, {"duration_ns", e.duration_ns}, {"bytes", e.bytes}, {"depth", e.depth}});
+    j["events"].push_back({{"node", e.node},
+                           {"op", e.op},
+                           {"provider", e.provider},
+                           {"kernel", e.kernel},
+                           {"outputs", e.outputs},
+                           {"start_ns", e.start_ns},
+                           {"duration_ns", e.duration_ns},
+                           {"bytes", e.bytes},
+                           {"depth", e.depth}});
   return dump(j, 2);
 }
 
 void Trace::write_chrome_json(const std::filesystem::path& file) const {
   Json events_json = Json::array();
   const auto add = [&](const std::string& name, const std::string& category, std::int64_t start_ns, std::int64_t duration_ns, Json args) {
-    events_json.push_back({{"name", name}, {"cat", category}, {"ph", "X"}, {"pid", 1}, {"tid", 1}, {"ts", static_cast<double>(start_ns) / 1e3}, {"dur", static_cast<double>(duration_ns) / 1e3}, {"args", std::move(args)}});
+    events_json.push_back({{"name", name},
+                           {"cat", category},
+                           {"ph", "X"},
+                           {"pid", 1},
+                           {"tid", 1},
+                           {"ts", static_cast<double>(start_ns) / 1e3},
+                           {"dur", static_cast<double>(duration_ns) / 1e3},
+                           {"args", std::move(args)}});
   };
   add("run", "run", 0, wall_ns, {{"unaccounted_ns", unaccounted_ns()}});
   for (const TraceEvent& e : events)
-    add(e.node.empty() ? e.op : e.node, e.provider, e.start_ns, e.duration_ns, {{"op", e.op}, {"kernel", e.kernel}, {"outputs", e.outputs}, {"bytes", e.bytes}});
+    add(e.node.empty() ? e.op : e.node, e.provider, e.start_ns, e.duration_ns,
+        {{"op", e.op}, {"kernel", e.kernel}, {"outputs", e.outputs}, {"bytes", e.bytes}});
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
   out << dump({{"traceEvents", std::move(events_json)}, {"displayTimeUnit", "ms"}}, -1) << '\n';
   out.close();

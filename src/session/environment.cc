@@ -37,7 +37,9 @@ Json providers_json() {
 
 }  // namespace
 
-const char* version() noexcept { return ASHLAR_TEXT(ASHLAR_VERSION_MAJOR) "." ASHLAR_TEXT(ASHLAR_VERSION_MINOR) "." ASHLAR_TEXT(ASHLAR_VERSION_PATCH); }
+const char* version() noexcept {
+  return ASHLAR_TEXT(ASHLAR_VERSION_MAJOR) "." ASHLAR_TEXT(ASHLAR_VERSION_MINOR) "." ASHLAR_TEXT(ASHLAR_VERSION_PATCH);
+}
 
 std::string environment_json() {
   const core::Machine m = core::read_machine();

@@ -26,8 +26,7 @@ Model make(onnx::Imported imported) {
 }
 
 /// Loading may meet more than Error: memory that runs out, above all.
-template <class Body>
-auto guarded(const std::string& file, Body body) {
+template <class Body> auto guarded(const std::string& file, Body body) {
   try {
     return body();
   } catch (const Error& e) {

@@ -17,11 +17,13 @@ std::size_t index_of(const std::vector<ValueInfo>& infos, std::string_view name,
     if (infos[i].name == name) return i;
     names.push_back(infos[i].name);
   }
-  throw Error(ErrorCode::kNotFound, std::string("no ") + what + " is named '" + core::printable(name) + "'" + core::suggestion(name, names), {.tensor = std::string(name)});
+  throw Error(ErrorCode::kNotFound, std::string("no ") + what + " is named '" + core::printable(name) + "'" + core::suggestion(name, names),
+              {.tensor = std::string(name)});
 }
 
 void check_index(const std::vector<ValueInfo>& infos, std::size_t index, const char* what) {
-  if (index >= infos.size()) throw Error(ErrorCode::kNotFound, std::string(what) + " " + std::to_string(index) + " of a model with " + std::to_string(infos.size()));
+  if (index >= infos.size())
+    throw Error(ErrorCode::kNotFound, std::string(what) + " " + std::to_string(index) + " of a model with " + std::to_string(infos.size()));
 }
 
 bool fits(const ValueType& type, const Shape& shape) {
@@ -41,7 +43,10 @@ Value readable(const Value& value) {
 
 void copy_into(const Tensor& result, Tensor& buffer, const std::string& name) {
   if (result.bytes() > buffer.bytes())
-    throw Error(ErrorCode::kInvalidArgument, "output '" + name + "' is " + result.type_string() + ", " + std::to_string(result.bytes()) + " bytes; the bound buffer has " + std::to_string(buffer.bytes()), {.tensor = name});
+    throw Error(ErrorCode::kInvalidArgument,
+                "output '" + name + "' is " + result.type_string() + ", " + std::to_string(result.bytes()) +
+                    " bytes; the bound buffer has " + std::to_string(buffer.bytes()),
+                {.tensor = name});
   if (result.dtype() == DType::kString) std::copy_n(result.data<std::string>(), result.element_count(), buffer.mutable_data<std::string>());
   else if (result.bytes() > 0) std::memmove(buffer.mutable_raw(), result.raw(), result.bytes());
 }
@@ -50,7 +55,8 @@ void copy_into(const Tensor& result, Tensor& buffer, const std::string& name) {
 
 void check_input(const ValueInfo& info, const Value& value) {
   const auto refuse = [&](const std::string& got) {
-    throw Error(ErrorCode::kInvalidArgument, "input '" + info.name + "' is " + info.type.to_string() + ", got " + got, {.tensor = info.name});
+    throw Error(ErrorCode::kInvalidArgument, "input '" + info.name + "' is " + info.type.to_string() + ", got " + got,
+                {.tensor = info.name});
   };
   const ValueType::Kind kind = info.type.kind;
   if (kind == ValueType::Kind::kSequence && !value.is_sequence()) refuse(value.type_string());
@@ -63,7 +69,8 @@ void check_input(const ValueInfo& info, const Value& value) {
 }
 
 Run::Impl::Impl(std::shared_ptr<const Session::Impl> s)
-    : session(std::move(s)), frame(*session->plan, pool), inputs(session->model->inputs.size()), outputs(session->model->outputs.size()), buffers(session->model->outputs.size()) {}
+    : session(std::move(s)), frame(*session->plan, pool), inputs(session->model->inputs.size()), outputs(session->model->outputs.size()),
+      buffers(session->model->outputs.size()) {}
 
 std::size_t Run::Impl::input_index(std::string_view name) const { return index_of(session->model->inputs, name, "input"); }
 std::size_t Run::Impl::output_index(std::string_view name) const { return index_of(session->model->outputs, name, "output"); }
@@ -86,7 +93,9 @@ void Run::Impl::execute(const RunOptions& options) {
   frame.clear();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].defined()) frame.set(graph.inputs[i], readable(inputs[i]));
-    else if (!infos[i].has_default) throw Error(ErrorCode::kInvalidArgument, "input '" + infos[i].name + "' (" + infos[i].type.to_string() + ") is missing", {.tensor = infos[i].name});
+    else if (!infos[i].has_default)
+      throw Error(ErrorCode::kInvalidArgument, "input '" + infos[i].name + "' (" + infos[i].type.to_string() + ") is missing",
+                  {.tensor = infos[i].name});
     else frame.set(graph.inputs[i], graph.values[graph.inputs[i]].constant);
   }
   try {
@@ -125,12 +134,17 @@ void Run::bind_input(std::string_view name, Value value) { bind_input(impl_->inp
 void Run::bind_output(std::size_t index, Tensor buffer) {
   check_index(impl_->session->model->outputs, index, "output");
   const ValueInfo& info = impl_->session->model->outputs[index];
-  if (info.type.kind != ValueType::Kind::kTensor) throw Error(ErrorCode::kInvalidArgument, "output '" + info.name + "' is " + info.type.to_string() + ", which no buffer holds", {.tensor = info.name});
+  if (info.type.kind != ValueType::Kind::kTensor)
+    throw Error(ErrorCode::kInvalidArgument, "output '" + info.name + "' is " + info.type.to_string() + ", which no buffer holds",
+                {.tensor = info.name});
   if (buffer.defined()) {
     if (info.type.dtype != DType::kUndefined && buffer.dtype() != info.type.dtype)
-      throw Error(ErrorCode::kInvalidArgument, "output '" + info.name + "' is " + info.type.to_string() + ", the buffer is " + buffer.type_string(), {.tensor = info.name});
+      throw Error(ErrorCode::kInvalidArgument,
+                  "output '" + info.name + "' is " + info.type.to_string() + ", the buffer is " + buffer.type_string(),
+                  {.tensor = info.name});
     if (reinterpret_cast<std::uintptr_t>(buffer.mutable_raw()) % plan::element_alignment(buffer.dtype()) != 0)
-      throw Error(ErrorCode::kInvalidArgument, "the buffer for output '" + info.name + "' is not aligned for its elements", {.tensor = info.name});
+      throw Error(ErrorCode::kInvalidArgument, "the buffer for output '" + info.name + "' is not aligned for its elements",
+                  {.tensor = info.name});
   }
   impl_->frame.set_output_buffer(index, buffer);
   impl_->buffers[index] = std::move(buffer);

@@ -11,8 +11,8 @@
 namespace ashlar {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::error_of;
+using ::testing::HasSubstr;
 using testing::text_model;
 
 class BadInput : public ::testing::Test {
@@ -33,19 +33,31 @@ class BadInput : public ::testing::Test {
 };
 
 TEST_F(BadInput, AWrongNameGetsTheNearestRightOne) {
-  expect(error_of([&] { session_.run({{"imgae", image_}, {"axes", axes_}}); }), ErrorCode::kNotFound, "imgae", {"imgae", "did you mean 'image'"});
+  expect(error_of([&] {
+           session_.run({{"imgae", image_}, {"axes", axes_}});
+         }),
+         ErrorCode::kNotFound, "imgae", {"imgae", "did you mean 'image'"});
 }
 
 TEST_F(BadInput, AWrongRankStatesBothTypes) {
-  expect(error_of([&] { session_.run({{"image", Tensor::of<float>({3}, {1, 2, 3})}, {"axes", axes_}}); }), ErrorCode::kInvalidArgument, "image", {"float32[batch,3]", "float32[3]"});
+  expect(error_of([&] {
+           session_.run({{"image", Tensor::of<float>({3}, {1, 2, 3})}, {"axes", axes_}});
+         }),
+         ErrorCode::kInvalidArgument, "image", {"float32[batch,3]", "float32[3]"});
 }
 
 TEST_F(BadInput, AWrongFixedDimensionStatesBothTypes) {
-  expect(error_of([&] { session_.run({{"image", Tensor::of<float>({1, 2}, {1, 2})}, {"axes", axes_}}); }), ErrorCode::kInvalidArgument, "image", {"float32[batch,3]", "float32[1,2]"});
+  expect(error_of([&] {
+           session_.run({{"image", Tensor::of<float>({1, 2}, {1, 2})}, {"axes", axes_}});
+         }),
+         ErrorCode::kInvalidArgument, "image", {"float32[batch,3]", "float32[1,2]"});
 }
 
 TEST_F(BadInput, AWrongDtypeStatesBothTypes) {
-  expect(error_of([&] { session_.run({{"image", image_}, {"axes", Tensor::of<float>({2}, {1, 1})}}); }), ErrorCode::kInvalidArgument, "axes", {"int64[2]", "float32[2]"});
+  expect(error_of([&] {
+           session_.run({{"image", image_}, {"axes", Tensor::of<float>({2}, {1, 1})}});
+         }),
+         ErrorCode::kInvalidArgument, "axes", {"int64[2]", "float32[2]"});
 }
 
 TEST_F(BadInput, AMissingInputIsNamed) {
@@ -74,7 +86,8 @@ TEST_F(BadInput, AnOutputBufferOfAnotherDtypeOrReadOnlyIsRefused) {
   const std::vector<float> constant(3);
   expect(error_of([&] { run.bind_output("result", Tensor::view(doubles, {3})); }), ErrorCode::kInvalidArgument, "result", {"float64[3]"});
   expect(error_of([&] { run.bind_output("result", Tensor::view(constant, {3})); }), ErrorCode::kInvalidArgument, "", {"read-only"});
-  expect(error_of([&] { run.bind_output("reslut", Tensor::view(doubles, {3})); }), ErrorCode::kNotFound, "reslut", {"did you mean 'result'"});
+  expect(error_of([&] { run.bind_output("reslut", Tensor::view(doubles, {3})); }), ErrorCode::kNotFound, "reslut",
+         {"did you mean 'result'"});
   expect(error_of([&] { run.bind_output(7, Tensor::view(doubles, {3})); }), ErrorCode::kNotFound, "", {"output 7"});
 }
 
@@ -88,7 +101,10 @@ TEST_F(BadInput, AViewThatIsNotAlignedForItsElementsIsReadAllTheSame) {
 
 TEST(BadTensor, ImpossibleShapesAreRefused) {
   EXPECT_EQ(error_of([] { Tensor::zeros(DType::kFloat32, {-1, 2}); }).code(), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(error_of([] { Tensor::zeros(DType::kFloat32, {std::int64_t{1} << 40, std::int64_t{1} << 40}); }).code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([] {
+              Tensor::zeros(DType::kFloat32, {std::int64_t{1} << 40, std::int64_t{1} << 40});
+            }).code(),
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([] { Tensor::zeros(DType::kFloat32, {std::int64_t{1} << 50}); }).code(), ErrorCode::kOutOfMemory);
   const std::vector<std::int64_t> dims(17, 1);
   EXPECT_EQ(error_of([&] { Shape(std::span<const std::int64_t>(dims)); }).code(), ErrorCode::kInvalidArgument);
@@ -115,13 +131,16 @@ TEST(BadOptions, ANodeThatNobodyTakesIsNamedWithEveryReason) {
 }
 
 TEST(BadData, AKernelsErrorNamesTheNodeItsInputsAndTheProvider) {
-  const Session session(text_model(R"(<ir_version: 8, opset_import: ["": 17]> g (float[N] x, int64[M] i) => (float[M] y) { y = Gather(x, i) })"));
+  const Session session(
+      text_model(R"(<ir_version: 8, opset_import: ["": 17]> g (float[N] x, int64[M] i) => (float[M] y) { y = Gather(x, i) })"));
   const Error e = error_of([&] { session.run({{"x", Tensor::of<float>({2}, {1, 2})}, {"i", Tensor::of<std::int64_t>({1}, {2})}}); });
   EXPECT_EQ(e.code(), ErrorCode::kRuntime);
   EXPECT_EQ(e.context().node, "Gather#0");
   EXPECT_EQ(e.context().provider, "reference");
   EXPECT_THAT(e.context().inputs, HasSubstr("int64[1]"));
-  EXPECT_EQ(session.run({{"x", Tensor::of<float>({2}, {1, 2})}, {"i", Tensor::of<std::int64_t>({1}, {1})}}).at("y").tensor().span<float>()[0], 2.0f);
+  EXPECT_EQ(
+      session.run({{"x", Tensor::of<float>({2}, {1, 2})}, {"i", Tensor::of<std::int64_t>({1}, {1})}}).at("y").tensor().span<float>()[0],
+      2.0f);
 }
 
 TEST(BadData, AnOutputTooLargeForTheMachineIsAnErrorNotACrash) {

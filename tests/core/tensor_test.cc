@@ -57,9 +57,12 @@ TEST(Value, SaysWhatItIs) {
 }
 
 TEST(Error, CarriesItsContextIntoTextAndJson) {
-  const Error e = Error(ErrorCode::kRuntime, "index 7 is out of range", {.node = "Gather_3"}).with({.node = "outer", .op = "Gather", .opset = 13, .file = "m.onnx"});
+  const Error e = Error(ErrorCode::kRuntime, "index 7 is out of range", {.node = "Gather_3"})
+                      .with({.node = "outer", .op = "Gather", .opset = 13, .file = "m.onnx"});
   EXPECT_STREQ(e.what(), "runtime: index 7 is out of range (node Gather_3, op Gather@13, file m.onnx)");
-  EXPECT_EQ(e.to_json(), R"({"schema":1,"code":"runtime","message":"index 7 is out of range","node":"Gather_3","op":"Gather","opset":13,"file":"m.onnx"})");
+  EXPECT_EQ(
+      e.to_json(),
+      R"({"schema":1,"code":"runtime","message":"index 7 is out of range","node":"Gather_3","op":"Gather","opset":13,"file":"m.onnx"})");
 }
 
 }  // namespace

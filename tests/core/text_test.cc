@@ -22,7 +22,9 @@ TEST(Suggestion, ListsAtMostEightNames) {
 }
 
 TEST(Printable, ReplacesControlBytesAndBrokenUtf8AndCuts) {
-  EXPECT_EQ(printable("a\x01" "b\xff"), "a?b?");
+  EXPECT_EQ(printable("a\x01"
+                      "b\xff"),
+            "a?b?");
   EXPECT_EQ(printable("\xc3\xa4"), "\xc3\xa4");
   EXPECT_EQ(printable(std::string(300, 'x'), 10), "xxxxxxxxxx...");
 }

@@ -6,8 +6,8 @@
 
 #include <ashlar/error.h>
 
-#include "tests/graph/builder.h"
 #include "graph/nesting.h"
+#include "tests/graph/builder.h"
 
 namespace ashlar::graph {
 namespace {

@@ -90,7 +90,8 @@ TEST(Bodies, ReadLoopsWithTheirTypes) {
 }
 
 TEST(Bodies, MayShadowByInputsButNotByOutputs) {
-  const std::string head = "g (bool c, float[2] x) => (float[2] y) { [choose] y = If (c) <then_branch = t () => (float[2] x) { x = Neg(c) }, ";
+  const std::string head =
+      "g (bool c, float[2] x) => (float[2] y) { [choose] y = If (c) <then_branch = t () => (float[2] x) { x = Neg(c) }, ";
   expect_refused(standard(head + "else_branch = e () => (float[2] s) { s = Relu(x) }> }"), ErrorCode::kInvalidModel, "is defined already");
 }
 

@@ -23,7 +23,9 @@ class Files : public testing::Test {
   }
   void TearDown() override { fs::remove_all(directory_); }
 
-  void write(const std::string& name, const std::string& bytes) const { std::ofstream(model_directory() / name, std::ios::binary) << bytes; }
+  void write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(model_directory() / name, std::ios::binary) << bytes;
+  }
   fs::path model_directory() const { return directory_ / "model"; }
 
   /// A model whose initializer 'w' lies at `location`.
@@ -93,7 +95,9 @@ TEST_F(Files, ExternalDataOutsideIsRefused) {
   fs::create_hard_link(directory_ / "outside.bin", model_directory() / "hard.bin");
   fs::create_symlink(model_directory() / "weights.bin", model_directory() / "inside_link.bin");
   ASSERT_EQ(mkfifo((model_directory() / "pipe").c_str(), 0600), 0);
-  const auto refused = [&](const std::string& location, const std::string& part) { expect(model(location), ErrorCode::kInvalidModel, part); };
+  const auto refused = [&](const std::string& location, const std::string& part) {
+    expect(model(location), ErrorCode::kInvalidModel, part);
+  };
   refused("../outside.bin", "leaves the model's directory");
   refused("sub/../../outside.bin", "leaves the model's directory");
   refused((directory_ / "outside.bin").string(), "absolute path");
@@ -157,7 +161,9 @@ TEST_F(Values, TensorsOfEveryDtypeSurvive) {
     const Value back = round_trip(t, tensor_type(dtype));
     EXPECT_EQ(back.tensor().type_string(), t.type_string());
     if (dtype == DType::kString) EXPECT_EQ(back.tensor().data<std::string>()[4], "last");
-    else EXPECT_EQ(std::string(static_cast<const char*>(back.tensor().raw()), t.bytes()), std::string(static_cast<const char*>(t.raw()), t.bytes()));
+    else
+      EXPECT_EQ(std::string(static_cast<const char*>(back.tensor().raw()), t.bytes()),
+                std::string(static_cast<const char*>(t.raw()), t.bytes()));
   }
 }
 

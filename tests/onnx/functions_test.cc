@@ -76,8 +76,8 @@ TEST(Functions, MayNotCallThemselves) {
 TEST(Functions, AreBoundedWhenTheyMultiply) {
   std::string text = std::string(kHead) + "g (float[2] x) => (float[2] y) { y = local.f0(x) }\n";
   for (int i = 0; i < 40; ++i)
-    text += "<domain: \"local\", opset_import: [\"\" : 20, \"local\" : 1]> f" + std::to_string(i) + " (a) => (b) { t = local.f" + std::to_string(i + 1) +
-            "(a)  b = local.f" + std::to_string(i + 1) + "(t) }\n";
+    text += "<domain: \"local\", opset_import: [\"\" : 20, \"local\" : 1]> f" + std::to_string(i) + " (a) => (b) { t = local.f" +
+            std::to_string(i + 1) + "(a)  b = local.f" + std::to_string(i + 1) + "(t) }\n";
   text += "<domain: \"local\", opset_import: [\"\" : 20]> f40 (a) => (b) { b = Neg(a) }\n";
   expect_refused(text, ErrorCode::kInvalidModel, "has more than 1000000 nodes once the functions it calls are inlined");
 }
@@ -107,7 +107,8 @@ TEST(FunctionBody, FillsInTheNodesAttributes) {
   const auto body = function_body(m.graph, m.graph.nodes[0]);
   ASSERT_TRUE(body);
   bool found = false;
-  for (const graph::Value& v : body->values) found = found || (v.constant.defined() && v.constant.dtype() == DType::kFloat32 && v.constant.span<float>()[0] == 3.0f);
+  for (const graph::Value& v : body->values)
+    found = found || (v.constant.defined() && v.constant.dtype() == DType::kFloat32 && v.constant.span<float>()[0] == 3.0f);
   EXPECT_TRUE(found);
 }
 
@@ -119,7 +120,8 @@ TEST(FunctionBody, LeavesOutWhatTheNodeLeavesOut) {
 }
 
 TEST(FunctionBody, KnowsTheNodesConstants) {
-  const Imported m = import(standard("g (float[4, 5] x) => (float[4] y) <int64[1] axes = {1}> { y = ReduceL2 <keepdims: int = 0> (x, axes) }"));
+  const Imported m =
+      import(standard("g (float[4, 5] x) => (float[4] y) <int64[1] axes = {1}> { y = ReduceL2 <keepdims: int = 0> (x, axes) }"));
   const auto body = function_body(m.graph, m.graph.nodes[0]);
   ASSERT_TRUE(body);
   EXPECT_EQ(body->values[body->outputs[0]].type.to_string(), "float32[4]");

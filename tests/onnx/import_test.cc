@@ -66,8 +66,8 @@ TEST(Import, SortsNodesThatTheFileHasInAnotherOrder) {
 }
 
 TEST(Import, RefusesACycleAndNamesItsNodes) {
-  expect_refused(standard("g (float[1] x) => (float[1] y) { [p] a = Add(x, b)\n [q] b = Neg(a)\n [r] y = Relu(b) }"), ErrorCode::kInvalidModel,
-                 "has a cycle: node 'p' -> node 'q' -> node 'p'");
+  expect_refused(standard("g (float[1] x) => (float[1] y) { [p] a = Add(x, b)\n [q] b = Neg(a)\n [r] y = Relu(b) }"),
+                 ErrorCode::kInvalidModel, "has a cycle: node 'p' -> node 'q' -> node 'p'");
 }
 
 TEST(Import, DistinguishesDefaultsFromConstantsByIrVersion) {
@@ -101,7 +101,8 @@ TEST(Import, RefusesWhatIsMissingOrTwice) {
                  "value 'y', an output of node 'm', is defined already");
   expect_refused(standard("g (float[1] x) => (float[1] y) { [n] x = Relu(x) }"), ErrorCode::kInvalidModel, "cycle");
   expect_refused(standard("g (float[1] x, float[1] x) => (float[1] y) { y = Relu(x) }"), ErrorCode::kInvalidModel, "two inputs 'x'");
-  expect_refused(standard("g (float[1] x) => (float[1] q) { y = Relu(x) }"), ErrorCode::kInvalidModel, "output 'q' of graph 'g' is computed by no node");
+  expect_refused(standard("g (float[1] x) => (float[1] q) { y = Relu(x) }"), ErrorCode::kInvalidModel,
+                 "output 'q' of graph 'g' is computed by no node");
 }
 
 TEST(Import, RefusesOperatorsItsOpsetsDoNotHave) {
@@ -109,10 +110,13 @@ TEST(Import, RefusesOperatorsItsOpsetsDoNotHave) {
   expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = Gelu(x) }"), ErrorCode::kInvalidModel, "it has one since opset 20");
   expect_refused(standard("g (float[1,1,1,1] x, float[4] s) => (float[1,1,1,1] y) { [n] y = Upsample(x, s) }"), ErrorCode::kInvalidModel,
                  "deprecated since opset 10");
-  expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = com.example.Thing(x) }"), ErrorCode::kUnsupported, "domain 'com.example'");
-  expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = ai.onnx.ml.Scaler(x) }"), ErrorCode::kInvalidModel, "no opset is imported");
+  expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = com.example.Thing(x) }"), ErrorCode::kUnsupported,
+                 "domain 'com.example'");
+  expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = ai.onnx.ml.Scaler(x) }"), ErrorCode::kInvalidModel,
+                 "no opset is imported");
   expect_refused(standard("g (float[1] x) => (float[1] y) { y = Relu(x) }", 9999), ErrorCode::kUnsupported, "newer than the newest");
-  expect_refused("<ir_version: 99, opset_import: [\"\" : 18]> g (float[1] x) => (float[1] y) { y = Relu(x) }", ErrorCode::kUnsupported, "IR version 99");
+  expect_refused("<ir_version: 99, opset_import: [\"\" : 18]> g (float[1] x) => (float[1] y) { y = Relu(x) }", ErrorCode::kUnsupported,
+                 "IR version 99");
   proto::ModelProto none = model_of(standard("g (float[1] x) => (float[1] y) { y = Relu(x) }"));
   none.clear_opset_import();
   expect_refused(none, ErrorCode::kInvalidModel, "imports no opset");
@@ -120,22 +124,30 @@ TEST(Import, RefusesOperatorsItsOpsetsDoNotHave) {
 
 TEST(Import, RefusesNodesThatDoNotFitTheirSchema) {
   expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = Add(x) }"), ErrorCode::kInvalidModel, "node n");
-  expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = Cast(x) }"), ErrorCode::kInvalidModel, "Required attribute 'to' is missing");
-  expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = Relu <alpha: float = 1.0> (x) }"), ErrorCode::kInvalidModel, "Unrecognized attribute: alpha");
-  expect_refused(standard("g (float[2, 2] x) => (float[2, 2] y) { [n] y = Softmax <axis: float = 1.0> (x) }"), ErrorCode::kInvalidModel, "attribute type");
+  expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = Cast(x) }"), ErrorCode::kInvalidModel,
+                 "Required attribute 'to' is missing");
+  expect_refused(standard("g (float[1] x) => (float[1] y) { [n] y = Relu <alpha: float = 1.0> (x) }"), ErrorCode::kInvalidModel,
+                 "Unrecognized attribute: alpha");
+  expect_refused(standard("g (float[2, 2] x) => (float[2, 2] y) { [n] y = Softmax <axis: float = 1.0> (x) }"), ErrorCode::kInvalidModel,
+                 "attribute type");
 }
 
 TEST(Import, RefusesTypesThatContradictOperators) {
-  expect_refused(standard("g (float[2, 3] x, float[4, 5] z) => (float[2, 5] y) { [n] y = MatMul(x, z) }"), ErrorCode::kInvalidModel, "node n");
-  expect_refused(standard("g (float[2] x, int64[2] z) => (float[2] y) { [n] y = Add(x, z) }"), ErrorCode::kInvalidModel, "inconsistent type");
-  expect_refused(standard("g (float[2] x) => (float[3] y) { [n] y = Relu(x) }"), ErrorCode::kInvalidModel, "value 'y' is said to be float32[3], but it is float32[2]");
+  expect_refused(standard("g (float[2, 3] x, float[4, 5] z) => (float[2, 5] y) { [n] y = MatMul(x, z) }"), ErrorCode::kInvalidModel,
+                 "node n");
+  expect_refused(standard("g (float[2] x, int64[2] z) => (float[2] y) { [n] y = Add(x, z) }"), ErrorCode::kInvalidModel,
+                 "inconsistent type");
+  expect_refused(standard("g (float[2] x) => (float[3] y) { [n] y = Relu(x) }"), ErrorCode::kInvalidModel,
+                 "value 'y' is said to be float32[3], but it is float32[2]");
 }
 
 TEST(Import, RefusesAnEquationThatTheLibraryWouldNotEndOn) {
   for (const char* equation : {"ij,$jk->ik", "i.j,jk->ik", "ij,j\tk->ik", "i......,jk->ik"})
-    expect_refused(standard(std::string("g (float[2, 3] x, float[3, 4] z) => (float[2, 4] y) { [n] y = Einsum <equation = \"") + equation + "\"> (x, z) }"),
+    expect_refused(standard(std::string("g (float[2, 3] x, float[3, 4] z) => (float[2, 4] y) { [n] y = Einsum <equation = \"") + equation +
+                            "\"> (x, z) }"),
                    ErrorCode::kInvalidModel, "is malformed");
-  const Imported m = import(standard("g (float[2, 3] x, float[3, 4] z) => (float[p, q] y) { y = Einsum <equation = \"ij, jk -> ik\"> (x, z) }"));
+  const Imported m =
+      import(standard("g (float[2, 3] x, float[3, 4] z) => (float[p, q] y) { y = Einsum <equation = \"ij, jk -> ik\"> (x, z) }"));
   EXPECT_EQ(value(m.graph, "y").type.to_string(), "float32[2,4]");
 }
 

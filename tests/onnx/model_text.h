@@ -40,8 +40,7 @@ inline std::string standard(const std::string& graph, int opset = 18) {
 }
 
 /// The Error that `f` throws; fails the test when it throws none.
-template <class F>
-Error error_of(F&& f) {
+template <class F> Error error_of(F&& f) {
   try {
     f();
   } catch (const Error& e) {

@@ -38,11 +38,16 @@ struct Int32Case {
 
 TEST(Tensors, DecodeInt32Data) {
   const Int32Case cases[] = {
-      {TensorProto::INT32, 1, {-2}, std::string("\xfe\xff\xff\xff", 4)}, {TensorProto::INT16, 2, {-2, 3}, std::string("\xfe\xff\x03\x00", 4)},
-      {TensorProto::UINT8, 2, {200, 1}, "\xc8\x01"},                     {TensorProto::BOOL, 2, {7, 0}, std::string("\x01\x00", 2)},
-      {TensorProto::FLOAT16, 1, {0x3c00}, std::string("\x00\x3c", 2)},   {TensorProto::BFLOAT16, 1, {0x3f80}, "\x80\x3f"},
-      {TensorProto::FLOAT8E5M2, 1, {0x3c}, "\x3c"},                      {TensorProto::UINT4, 3, {0x21, 0x03}, "\x21\x03"},
-      {TensorProto::INT2, 5, {0x1b, 0x02}, "\x1b\x02"},                  {TensorProto::FLOAT6E2M3, 2, {0x3f, 0x01}, "\x3f\x01"},
+      {TensorProto::INT32, 1, {-2}, std::string("\xfe\xff\xff\xff", 4)},
+      {TensorProto::INT16, 2, {-2, 3}, std::string("\xfe\xff\x03\x00", 4)},
+      {TensorProto::UINT8, 2, {200, 1}, "\xc8\x01"},
+      {TensorProto::BOOL, 2, {7, 0}, std::string("\x01\x00", 2)},
+      {TensorProto::FLOAT16, 1, {0x3c00}, std::string("\x00\x3c", 2)},
+      {TensorProto::BFLOAT16, 1, {0x3f80}, "\x80\x3f"},
+      {TensorProto::FLOAT8E5M2, 1, {0x3c}, "\x3c"},
+      {TensorProto::UINT4, 3, {0x21, 0x03}, "\x21\x03"},
+      {TensorProto::INT2, 5, {0x1b, 0x02}, "\x1b\x02"},
+      {TensorProto::FLOAT6E2M3, 2, {0x3f, 0x01}, "\x3f\x01"},
       {TensorProto::FLOAT4E2M1, 2, {0x75}, "\x75"},
   };
   for (const Int32Case& c : cases) {
@@ -116,7 +121,8 @@ TEST(Tensors, RefuseWhatIsNoTensor) {
   expect_refused_tensor(six, ErrorCode::kInvalidModel, "6-bit element");
 }
 
-proto::SparseTensorProto sparse(std::initializer_list<std::int64_t> indices, std::initializer_list<std::int64_t> index_dims, std::initializer_list<std::int64_t> dims) {
+proto::SparseTensorProto sparse(std::initializer_list<std::int64_t> indices, std::initializer_list<std::int64_t> index_dims,
+                                std::initializer_list<std::int64_t> dims) {
   proto::SparseTensorProto out;
   const auto& shape = index_dims;
   *out.mutable_values() = tensor(TensorProto::FLOAT, {*shape.begin()});

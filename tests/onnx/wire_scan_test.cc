@@ -11,7 +11,8 @@ namespace {
 std::string scan(const std::string& bytes, Root root = Root::kModel) { return skeleton(std::as_bytes(std::span(bytes)), root); }
 
 proto::ModelProto model_with_raw(std::size_t floats) {
-  proto::ModelProto model = model_of(standard("g (float[" + std::to_string(floats) + "] x) => (float[" + std::to_string(floats) + "] y) { y = Add(x, w) }"));
+  proto::ModelProto model =
+      model_of(standard("g (float[" + std::to_string(floats) + "] x) => (float[" + std::to_string(floats) + "] y) { y = Add(x, w) }"));
   auto* w = model.mutable_graph()->add_initializer();
   w->set_name("w");
   w->set_data_type(proto::TensorProto::FLOAT);
@@ -80,8 +81,7 @@ TEST(WireScan, FlippedBytesNeverDoWorseThanAnError) {
     for (int k = 0; k < 3; ++k) flipped[random() % 150] ^= static_cast<char>(1u << random() % 8);
     try {
       import_bytes(flipped);
-    } catch (const Error&) {
-    }
+    } catch (const Error&) {}
   }
 }
 
@@ -109,7 +109,7 @@ TEST(WireScan, RefusesMessagesNestedTooDeep) {
   std::string bytes;
   for (int i = 0; i < 200; ++i) {
     std::string head;
-    for (std::size_t n = bytes.size(); ; n >>= 7) {
+    for (std::size_t n = bytes.size();; n >>= 7) {
       head += static_cast<char>(n >= 0x80 ? (n & 0x7f) | 0x80 : n);
       if (n < 0x80) break;
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "tests/graph/builder.h"
 #include "ops/facts.h"
+#include "tests/graph/builder.h"
 
 namespace ashlar::ops {
 namespace {

@@ -6,9 +6,9 @@
 
 #include <ashlar/error.h>
 
-#include "tests/graph/builder.h"
 #include "ops/facts.h"
 #include "optimizer/legalize.h"
+#include "tests/graph/builder.h"
 
 namespace ashlar::optimizer {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <ashlar/error.h>
 
-#include "tests/graph/builder.h"
 #include "optimizer/pass.h"
+#include "tests/graph/builder.h"
 
 namespace ashlar::optimizer {
 namespace {

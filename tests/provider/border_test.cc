@@ -19,7 +19,9 @@ using testing::tensor_type;
 
 std::shared_ptr<const graph::Graph> softmax_graph(DType dtype) {
   Builder b;
-  b.input("x", tensor_type(dtype, {2, 3})).node("Softmax", 13, {"x"}, {"y"}, {{"axis", std::int64_t{-1}}}).output("y", tensor_type(dtype, {2, 3}));
+  b.input("x", tensor_type(dtype, {2, 3}))
+      .node("Softmax", 13, {"x"}, {"y"}, {{"axis", std::int64_t{-1}}})
+      .output("y", tensor_type(dtype, {2, 3}));
   return std::make_shared<const graph::Graph>(std::move(b.graph));
 }
 

@@ -73,7 +73,8 @@ TEST(Digits, EightThreadsOfOneSessionGetTheBitsOfOne) {
   for (int t = 0; t < 8; ++t)
     threads.emplace_back([&, t] {
       std::vector<float> part(images.begin() + t * 5 * 64, images.begin() + (t + 1) * 5 * 64);
-      for (int i = 0; i < 20; ++i) differing[static_cast<std::size_t>(t)] += probabilities(session, part, 5) != expected[static_cast<std::size_t>(t)];
+      for (int i = 0; i < 20; ++i)
+        differing[static_cast<std::size_t>(t)] += probabilities(session, part, 5) != expected[static_cast<std::size_t>(t)];
     });
   for (std::thread& t : threads) t.join();
   EXPECT_EQ(differing, std::vector<int>(8, 0));

@@ -12,8 +12,7 @@
 namespace ashlar::testing {
 
 /// The elements of a .npy file (version 1, C order) whose element type the caller knows.
-template <class T>
-std::vector<T> read_npy(const std::filesystem::path& file) {
+template <class T> std::vector<T> read_npy(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (bytes.size() < 10 || bytes.compare(1, 5, "NUMPY") != 0) throw std::runtime_error("not a .npy file: " + file.string());

@@ -26,8 +26,7 @@ inline Model parse_bytes(const std::string& bytes, const std::filesystem::path& 
 inline Model text_model(const char* text) { return parse_bytes(model_bytes(text)); }
 
 /// The Error that `body` throws; fails the test when it throws none.
-template <class Body>
-Error error_of(Body body) {
+template <class Body> Error error_of(Body body) {
   try {
     body();
   } catch (const Error& e) {

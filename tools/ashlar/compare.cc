@@ -92,8 +92,8 @@ std::optional<Difference> compare_tensors(const Tensor& actual, const Tensor& ex
 
 std::optional<Difference> compare_at(const Value& actual, const Value& expected, const Tolerance& tolerance, int depth);
 
-std::optional<Difference> compare_lists(const std::vector<Value>& actual, const std::vector<Value>& expected,
-                                        const Tolerance& tolerance, int depth) {
+std::optional<Difference> compare_lists(const std::vector<Value>& actual, const std::vector<Value>& expected, const Tolerance& tolerance,
+                                        int depth) {
   if (actual.size() != expected.size()) return mismatch(fmt::format("has {} elements, expected {}", actual.size(), expected.size()));
   for (std::size_t i = 0; i < actual.size(); ++i) {
     if (auto d = compare_at(actual[i], expected[i], tolerance, depth + 1)) {

@@ -24,14 +24,10 @@ struct SmallFloat {
 };
 
 constexpr SmallFloat kSmallFloats[] = {
-    {DType::kFloat16, 5, 10, 15, Special::kIeee, false},
-    {DType::kBFloat16, 8, 7, 127, Special::kIeee, false},
-    {DType::kFloat8E4M3FN, 4, 3, 7, Special::kOnlyNan, true},
-    {DType::kFloat8E4M3FNUZ, 4, 3, 8, Special::kUnsignedZero, true},
-    {DType::kFloat8E5M2, 5, 2, 15, Special::kIeee, true},
-    {DType::kFloat8E5M2FNUZ, 5, 2, 16, Special::kUnsignedZero, true},
-    {DType::kFloat4E2M1, 2, 1, 1, Special::kNone, true},
-    {DType::kFloat6E2M3, 2, 3, 1, Special::kNone, true},
+    {DType::kFloat16, 5, 10, 15, Special::kIeee, false},      {DType::kBFloat16, 8, 7, 127, Special::kIeee, false},
+    {DType::kFloat8E4M3FN, 4, 3, 7, Special::kOnlyNan, true}, {DType::kFloat8E4M3FNUZ, 4, 3, 8, Special::kUnsignedZero, true},
+    {DType::kFloat8E5M2, 5, 2, 15, Special::kIeee, true},     {DType::kFloat8E5M2FNUZ, 5, 2, 16, Special::kUnsignedZero, true},
+    {DType::kFloat4E2M1, 2, 1, 1, Special::kNone, true},      {DType::kFloat6E2M3, 2, 3, 1, Special::kNone, true},
     {DType::kFloat6E3M2, 3, 2, 3, Special::kNone, true},
 };
 
@@ -130,15 +126,13 @@ unsigned encode_e8m0(Number value) {
   return static_cast<unsigned>(std::min(254.0, std::max(0.0, exponent + 127)));
 }
 
-template <class T>
-T load(const Tensor& tensor, std::size_t index) {
+template <class T> T load(const Tensor& tensor, std::size_t index) {
   T value;
   std::memcpy(&value, static_cast<const std::byte*>(tensor.raw()) + index * sizeof(T), sizeof(T));
   return value;
 }
 
-template <class T>
-void store(Tensor& tensor, std::size_t index, T value) {
+template <class T> void store(Tensor& tensor, std::size_t index, T value) {
   std::memcpy(static_cast<std::byte*>(tensor.mutable_raw()) + index * sizeof(T), &value, sizeof(T));
 }
 

@@ -15,8 +15,7 @@ namespace {
   throw Error(code, message, {.file = file.string()});
 }
 
-template <class Container>
-Container read_as(const fs::path& file) {
+template <class Container> Container read_as(const fs::path& file) {
   std::error_code code;
   const fs::file_status status = fs::status(file, code);
   if (status.type() == fs::file_type::not_found) fail_file(ErrorCode::kNotFound, "no such file", file);

@@ -51,8 +51,8 @@ Tensor generate(DType dtype, const Shape& shape, Filling filling, std::uint64_t 
   const auto count = static_cast<std::size_t>(shape.element_count());
   const std::uint64_t bytes = dtype == DType::kString ? count * sizeof(std::string) : byte_size(dtype, count);
   if (const std::uint64_t memory = machine_memory(); memory != 0 && bytes > memory / 2)
-    fail(ErrorCode::kOutOfMemory, "made-up values for {}{} would take {} bytes of this machine's {}", to_string(dtype),
-         shape.to_string(), bytes, memory);
+    fail(ErrorCode::kOutOfMemory, "made-up values for {}{} would take {} bytes of this machine's {}", to_string(dtype), shape.to_string(),
+         bytes, memory);
   Tensor tensor = Tensor::zeros(dtype, shape);
   Source source(seed ^ hash(name));
   for (std::size_t i = 0; i < count; ++i) {

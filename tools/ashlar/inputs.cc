@@ -113,8 +113,8 @@ struct Format {
 };
 
 constexpr Format kFormats[] = {
-    {".npy", from_npy},      {".npz", from_npz},      {".pb", from_onnx, false}, {".png", from_picture}, {".jpg", from_picture},
-    {".jpeg", from_picture}, {".wav", from_wav},      {".bin", from_bytes},      {".txt", from_text},
+    {".npy", from_npy},      {".npz", from_npz}, {".pb", from_onnx, false}, {".png", from_picture}, {".jpg", from_picture},
+    {".jpeg", from_picture}, {".wav", from_wav}, {".bin", from_bytes},      {".txt", from_text},
 };
 
 Value from_file(const Request& r) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <ashlar/model.h>
 
@@ -29,8 +29,7 @@ Json values_json(const std::vector<ValueInfo>& values) {
   return list;
 }
 
-template <class Pairs>
-Json object_of(const Pairs& pairs) {
+template <class Pairs> Json object_of(const Pairs& pairs) {
   Json object = Json::object();
   for (const auto& [key, value] : pairs) object[key] = value;
   return object;
@@ -82,8 +81,8 @@ void print_people(const Model& model) {
   add("model version", i.model_version == 0 ? "" : std::to_string(i.model_version));
   add("description", i.doc_string);
   add("nodes", std::to_string(i.node_count));
-  add("initializers", fmt::format("{}, {} ({} mapped from the file)", i.initializer_count, bytes_text(i.initializer_bytes),
-                                  bytes_text(i.mapped_bytes)));
+  add("initializers",
+      fmt::format("{}, {} ({} mapped from the file)", i.initializer_count, bytes_text(i.initializer_bytes), bytes_text(i.mapped_bytes)));
   fmt::print("{}", columns(rows));
 
   const auto section = [](const char* title, const std::vector<std::vector<std::string>>& lines) {

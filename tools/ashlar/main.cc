@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <ashlar/environment.h>
 #include <ashlar/error.h>
@@ -27,8 +27,7 @@ struct Command {
 };
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> rows = {
-      {"run", add_run}, {"inspect", add_inspect}, {"explain", add_explain}, {"doctor", add_doctor}};
+  static const std::vector<Command> rows = {{"run", add_run}, {"inspect", add_inspect}, {"explain", add_explain}, {"doctor", add_doctor}};
   return rows;
 }
 

@@ -11,8 +11,7 @@
 namespace ashlar::cli {
 
 /// A line on standard error that is no error: what was assumed or found.
-template <class... Args>
-void note(fmt::format_string<Args...> format, Args&&... args) {
+template <class... Args> void note(fmt::format_string<Args...> format, Args&&... args) {
   fmt::print(stderr, "ashlar: note: {}\n", printable(fmt::format(format, std::forward<Args>(args)...)));
 }
 

@@ -21,10 +21,9 @@ struct NpyType {
 };
 
 constexpr NpyType kTypes[] = {
-    {DType::kBool, "b1"},    {DType::kInt8, "i1"},    {DType::kInt16, "i2"},   {DType::kInt32, "i4"},
-    {DType::kInt64, "i8"},   {DType::kUint8, "u1"},   {DType::kUint16, "u2"},  {DType::kUint32, "u4"},
-    {DType::kUint64, "u8"},  {DType::kFloat16, "f2"}, {DType::kFloat32, "f4"}, {DType::kFloat64, "f8"},
-    {DType::kComplex64, "c8"}, {DType::kComplex128, "c16"},
+    {DType::kBool, "b1"},    {DType::kInt8, "i1"},    {DType::kInt16, "i2"},     {DType::kInt32, "i4"},       {DType::kInt64, "i8"},
+    {DType::kUint8, "u1"},   {DType::kUint16, "u2"},  {DType::kUint32, "u4"},    {DType::kUint64, "u8"},      {DType::kFloat16, "f2"},
+    {DType::kFloat32, "f4"}, {DType::kFloat64, "f8"}, {DType::kComplex64, "c8"}, {DType::kComplex128, "c16"},
 };
 
 struct Header {

@@ -6,8 +6,8 @@
 #include <optional>
 #include <set>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <ashlar/session.h>
 #include <ashlar/value_io.h>
@@ -108,8 +108,9 @@ void print_comparison(const Json& comparison) {
   std::size_t agreeing = 0;
   for (const Json& o : comparison["outputs"]) {
     if (o["passed"].get<bool>()) ++agreeing;
-    else fmt::print("{} differs from {}: {}\n", printable(o["name"].get<std::string>()), o["file"].get<std::string>(),
-                    printable(o["difference"].get<std::string>()));
+    else
+      fmt::print("{} differs from {}: {}\n", printable(o["name"].get<std::string>()), o["file"].get<std::string>(),
+                 printable(o["difference"].get<std::string>()));
   }
   fmt::print("{} of {} compared outputs agree (rtol {:g}, atol {:g})\n", agreeing, comparison["outputs"].size(),
              comparison["rtol"].get<double>(), comparison["atol"].get<double>());

@@ -70,9 +70,8 @@ void add_top(Json& out, const Tensor& t, const std::vector<std::string>& labels)
       return std::isnan(v) ? -std::numeric_limits<Number>::infinity() : v;
     };
     const std::size_t shown = std::min(kTop, classes);
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(shown), order.end(), [&](std::size_t x, std::size_t y) {
-      return value(x) != value(y) ? value(x) > value(y) : x < y;
-    });
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(shown), order.end(),
+                      [&](std::size_t x, std::size_t y) { return value(x) != value(y) ? value(x) > value(y) : x < y; });
     Json row = Json::array();
     for (std::size_t k = 0; k < shown; ++k) {
       Json entry = {{"class", order[k]}, {"value", element_json(t, b * classes + order[k])}};

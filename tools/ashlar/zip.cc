@@ -93,12 +93,13 @@ std::vector<std::byte> zip_read(Bytes archive, const ZipEntry& entry) {
     // The decoder looks past a stream's last code, which in a .png its checksum follows; here the archive's directory does.
     constexpr std::size_t kLookAhead = 4;
     if (!inside(archive, at, entry.packed + kLookAhead)) fail("zip entry '{}' is damaged", entry.name);
-    if (entry.unpacked > INT_MAX || entry.packed > INT_MAX - kLookAhead) fail("zip entry '{}' of 2 GiB or more is not inflated", entry.name);
+    if (entry.unpacked > INT_MAX || entry.packed > INT_MAX - kLookAhead)
+      fail("zip entry '{}' of 2 GiB or more is not inflated", entry.name);
     if (entry.unpacked / kDeflateExpansion > entry.packed) fail("zip entry '{}' is damaged", entry.name);
     out.resize(entry.unpacked);
-    const int written = stbi_zlib_decode_noheader_buffer(reinterpret_cast<char*>(out.data()), static_cast<int>(out.size()),
-                                                         reinterpret_cast<const char*>(packed.data()),
-                                                         static_cast<int>(packed.size() + kLookAhead));
+    const int written =
+        stbi_zlib_decode_noheader_buffer(reinterpret_cast<char*>(out.data()), static_cast<int>(out.size()),
+                                         reinterpret_cast<const char*>(packed.data()), static_cast<int>(packed.size() + kLookAhead));
     if (written < 0 || static_cast<std::size_t>(written) != out.size()) fail("zip entry '{}' is damaged", entry.name);
   } else {
     fail("zip entry '{}' uses compression method {}, which is not read", entry.name, entry.method);

@@ -28,18 +28,20 @@ extern "C" {
 
 /* Status codes; the numbers of ashlar::ErrorCode. */
 typedef int32_t AshlarCode;
+/* clang-format off */
 enum {
   ASHLAR_OK = 0, ASHLAR_INVALID_ARGUMENT = 1, ASHLAR_INVALID_MODEL = 2, ASHLAR_UNSUPPORTED = 3, ASHLAR_NOT_FOUND = 4,
   ASHLAR_IO = 5, ASHLAR_OUT_OF_MEMORY = 6, ASHLAR_CANCELLED = 7, ASHLAR_DEADLINE_EXCEEDED = 8, ASHLAR_UNAVAILABLE = 9,
   ASHLAR_DEVICE_ERROR = 10, ASHLAR_RUNTIME = 11, ASHLAR_INTERNAL = 12
 };
+/* clang-format on */
 
 /* Filled by the side that fails. The core adds node, operator, shapes and provider. */
 typedef struct AshlarStatus {
   uint32_t struct_size;
   AshlarCode code;
-  uint32_t node;       /* index of the node concerned in the graph view, or ASHLAR_NONE */
-  char message[1004];  /* one sentence, cut if need be, always ended by a zero byte */
+  uint32_t node;      /* index of the node concerned in the graph view, or ASHLAR_NONE */
+  char message[1004]; /* one sentence, cut if need be, always ended by a zero byte */
 } AshlarStatus;
 
 typedef struct AshlarString {
@@ -60,8 +62,8 @@ typedef struct AshlarTensor {
   int32_t rank;
   uint32_t space;
   const int64_t* dims;
-  void* data;      /* null where only the type is known */
-  uint64_t count;  /* elements */
+  void* data;     /* null where only the type is known */
+  uint64_t count; /* elements */
   uint64_t bytes;
   uint64_t layout; /* 0: dense row-major; else the producing provider's own tag */
 } AshlarTensor;
@@ -71,10 +73,12 @@ typedef struct AshlarTensor {
 struct AshlarGraph;
 
 typedef int32_t AshlarAttributeType;
+/* clang-format off */
 enum {
   ASHLAR_ATTR_INT = 1, ASHLAR_ATTR_FLOAT = 2, ASHLAR_ATTR_STRING = 3, ASHLAR_ATTR_TENSOR = 4, ASHLAR_ATTR_GRAPH = 5,
   ASHLAR_ATTR_INTS = 6, ASHLAR_ATTR_FLOATS = 7, ASHLAR_ATTR_STRINGS = 8
 };
+/* clang-format on */
 
 /* One attribute; the field that goes with its type is set. Defaults of the operator's schema are filled in, so an attribute
  * that is absent has no default. */
@@ -99,7 +103,7 @@ typedef struct AshlarNode {
   int32_t since_version; /* of the form the node has: older forms reach a provider rewritten into newer ones */
   const char* id;        /* stable and unique: path and name, or Op#index */
   const char* op_type;
-  const char* domain;    /* "" is ONNX's standard domain */
+  const char* domain;     /* "" is ONNX's standard domain */
   const uint32_t* inputs; /* value ids, ASHLAR_NONE for an input that is left out */
   const uint32_t* outputs;
   uint32_t input_count;
@@ -110,12 +114,12 @@ typedef struct AshlarNode {
 
 typedef struct AshlarValue {
   uint32_t struct_size;
-  int32_t is_tensor;      /* 0: a sequence, optional or map, which no provider can take */
+  int32_t is_tensor; /* 0: a sequence, optional or map, which no provider can take */
   const char* name;
   int32_t dtype;
-  int32_t rank;           /* -1 when unknown */
-  const int64_t* dims;    /* -1 where not fixed */
-  const char* const* symbols; /* a name for each dimension, "" where it has none */
+  int32_t rank;                 /* -1 when unknown */
+  const int64_t* dims;          /* -1 where not fixed */
+  const char* const* symbols;   /* a name for each dimension, "" where it has none */
   const AshlarTensor* constant; /* non-null for a value known before any run */
 } AshlarValue;
 
@@ -125,7 +129,7 @@ typedef struct AshlarGraph {
   uint32_t value_count;
   uint32_t input_count;
   uint32_t output_count;
-  uint32_t node_stride;  /* bytes from one AshlarNode to the next */
+  uint32_t node_stride; /* bytes from one AshlarNode to the next */
   uint32_t value_stride;
   uint32_t attribute_stride;
   const AshlarNode* nodes; /* in an order of execution */
@@ -137,12 +141,14 @@ typedef struct AshlarGraph {
 /* ---- Verdicts ---- */
 
 typedef int32_t AshlarVerdictCode;
+/* clang-format off */
 enum {
   ASHLAR_ACCEPTED = 0, ASHLAR_NO_KERNEL_OP = 1, ASHLAR_NO_KERNEL_DTYPE = 2, ASHLAR_NO_KERNEL_OPSET = 3, ASHLAR_RANK = 4,
   ASHLAR_ATTRIBUTE = 5, ASHLAR_LAYOUT = 6, ASHLAR_UNKNOWN_SHAPE = 7, ASHLAR_DYNAMIC_SHAPE = 8,
   ASHLAR_SUBGRAPH_TOO_SMALL = 9, ASHLAR_COST_MODEL = 10, ASHLAR_USER_PIN = 11, ASHLAR_DEVICE_MISSING = 12,
   ASHLAR_LIBRARY_MISSING = 13, ASHLAR_MEMORY_BUDGET = 14, ASHLAR_CAPTURE_INCOMPATIBLE = 15
 };
+/* clang-format on */
 
 /* A provider's answer for one node: a pure function of the graph view. A refusal without a reason is an error. */
 typedef struct AshlarVerdict {
@@ -183,8 +189,8 @@ typedef struct AshlarRunArgs {
   AshlarTensor* const* outputs;      /* null where nobody wants it; data null until set_output where bind gave rank -1 */
   void* workspace;                   /* aligned to 64 bytes */
   void* binding;
-  void* queue;                       /* of the provider's queue functions; null for a host step */
-  void* core;                        /* passed to set_output */
+  void* queue; /* of the provider's queue functions; null for a host step */
+  void* core;  /* passed to set_output */
   /* Gives an output whose shape depends on data its storage: afterwards outputs[index] has dims and data. Once per output. */
   AshlarCode (*set_output)(void* core, uint32_t index, const AshlarShape* shape, AshlarStatus* status);
 } AshlarRunArgs;
@@ -193,8 +199,8 @@ typedef struct AshlarRunArgs {
  * waits for. */
 typedef struct AshlarStep {
   uint32_t struct_size;
-  uint32_t queue;          /* 0: runs on the calling thread and is done on return */
-  void* context;           /* the provider's, valid until release */
+  uint32_t queue; /* 0: runs on the calling thread and is done on return */
+  void* context;  /* the provider's, valid until release */
   const char* kernel;
   const uint32_t* nodes;   /* the nodes of the graph view that this step computes */
   const uint32_t* inputs;  /* value ids; a constant that was packed in prepare need not be among them */
@@ -206,8 +212,8 @@ typedef struct AshlarStep {
   uint32_t output_count;
   uint32_t wait_count;
   uint32_t signal_count;
-  uint32_t in_place;       /* output 0 may share the storage of input in_place-1 when that is used no more; 0: never */
-  uint64_t bind_reads;     /* bit i: bind reads the data of input i (a target shape, axes, ...) */
+  uint32_t in_place;   /* output 0 may share the storage of input in_place-1 when that is used no more; 0: never */
+  uint64_t bind_reads; /* bit i: bind reads the data of input i (a target shape, axes, ...) */
   AshlarCode (*bind)(void* context, AshlarBindArgs* args, AshlarStatus* status);
   AshlarCode (*run)(void* context, const AshlarRunArgs* args, AshlarStatus* status);
   void (*release_binding)(void* context, void* binding); /* may be null */
@@ -216,7 +222,7 @@ typedef struct AshlarStep {
 /* A value of a program that lives elsewhere than dense in host memory. */
 typedef struct AshlarProgramValue {
   uint32_t struct_size;
-  uint32_t value;     /* an id of the graph view, or of the program's own */
+  uint32_t value; /* an id of the graph view, or of the program's own */
   uint32_t space;
   uint32_t may_alias; /* id of a value whose storage it may share; ASHLAR_NONE: none */
   int32_t dtype;      /* of the program's own values; 0 for the graph's */
@@ -266,12 +272,12 @@ typedef struct AshlarSpaceInfo {
 
 typedef struct AshlarProviderInfo {
   uint32_t struct_size;
-  uint32_t space_count;  /* spaces numbered from 1 */
-  uint32_t queue_count;  /* queues numbered from 1 */
-  uint32_t features;     /* none in version 0 */
+  uint32_t space_count; /* spaces numbered from 1 */
+  uint32_t queue_count; /* queues numbered from 1 */
+  uint32_t features;    /* none in version 0 */
   const AshlarSpaceInfo* spaces;
   uint64_t space_stride;
-  const char* device;    /* a sentence: model, driver */
+  const char* device; /* a sentence: model, driver */
 } AshlarProviderInfo;
 
 /* Null for a provider that works in host memory on the calling thread. All functions take the instance. */
@@ -286,7 +292,8 @@ typedef struct AshlarDevice {
   void (*event_destroy)(void* instance, void* event);
   AshlarCode (*signal)(void* instance, void* queue, void* event, AshlarStatus* status);
   AshlarCode (*wait)(void* instance, void* queue, void* event, AshlarStatus* status); /* queue null: the calling thread waits */
-  AshlarCode (*copy)(void* instance, void* queue, void* to, uint32_t to_space, const void* from, uint32_t from_space, uint64_t bytes, AshlarStatus* status);
+  AshlarCode (*copy)(void* instance, void* queue, void* to, uint32_t to_space, const void* from, uint32_t from_space, uint64_t bytes,
+                     AshlarStatus* status);
   AshlarCode (*drain)(void* instance, void* queue, AshlarStatus* status);
 } AshlarDevice;
 
@@ -308,7 +315,8 @@ typedef struct AshlarProvider {
   AshlarCode (*describe)(void* instance, AshlarProviderInfo* info, AshlarStatus* status);
   AshlarCode (*verdict)(void* instance, const AshlarGraph* graph, uint32_t node, AshlarVerdict* verdict, AshlarStatus* status);
   /* Lowers nodes it accepted, given in an order of execution. */
-  AshlarCode (*prepare)(void* instance, const AshlarGraph* graph, const uint32_t* nodes, uint32_t node_count, AshlarProgram* program, AshlarStatus* status);
+  AshlarCode (*prepare)(void* instance, const AshlarGraph* graph, const uint32_t* nodes, uint32_t node_count, AshlarProgram* program,
+                        AshlarStatus* status);
   void (*release)(void* instance, AshlarProgram* program);
   const AshlarDevice* device; /* may be null */
 } AshlarProvider;

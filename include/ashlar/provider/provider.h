@@ -41,17 +41,16 @@ class Failure : public std::exception {
 };
 
 /// The arguments, written one after the other.
-template <class... Args>
-std::string concat(const Args&... args) {
+template <class... Args> std::string concat(const Args&... args) {
   std::ostringstream out;
   (out << ... << args);
   return out.str();
 }
 
 /// Throws a Failure when the data makes the operator impossible (an index out of range, shapes that do not go together).
-template <class... Args>
-void check(bool condition, const Args&... message) {
-  if (!condition) [[unlikely]] throw Failure(ASHLAR_RUNTIME, concat(message...));
+template <class... Args> void check(bool condition, const Args&... message) {
+  if (!condition) [[unlikely]]
+    throw Failure(ASHLAR_RUNTIME, concat(message...));
 }
 
 inline void set_status(AshlarStatus* status, AshlarCode code, std::string_view message) noexcept {
@@ -64,8 +63,7 @@ inline void set_status(AshlarStatus* status, AshlarCode code, std::string_view m
 }
 
 /// Runs `body` and makes any exception a status.
-template <class Body>
-AshlarCode guarded(AshlarStatus* status, Body&& body) noexcept {
+template <class Body> AshlarCode guarded(AshlarStatus* status, Body&& body) noexcept {
   try {
     body();
     return ASHLAR_OK;
@@ -85,10 +83,11 @@ AshlarCode guarded(AshlarStatus* status, Body&& body) noexcept {
 }
 
 inline const char* dtype_name(DType dtype) {
-  static constexpr const char* names[] = {
-      "undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16", "float64",
-      "uint32", "uint64", "complex64", "complex128", "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
-      "float8e5m2fnuz", "uint4", "int4", "float4e2m1", "float8e8m0", "uint2", "int2", "float6e2m3", "float6e3m2"};
+  static constexpr const char* names[] = {"undefined",      "float32",    "uint8",          "int8",       "uint16",    "int16",
+                                          "int32",          "int64",      "string",         "bool",       "float16",   "float64",
+                                          "uint32",         "uint64",     "complex64",      "complex128", "bfloat16",  "float8e4m3fn",
+                                          "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4",      "int4",      "float4e2m1",
+                                          "float8e8m0",     "uint2",      "int2",           "float6e2m3", "float6e3m2"};
   const auto i = static_cast<std::size_t>(dtype);
   return i < std::size(names) ? names[i] : "undefined";
 }
@@ -190,8 +189,7 @@ class TensorView {
   template <class T> const T* data() const { return static_cast<const T*>(tensor_->data); }
   template <class T> T* mutable_data() const { return static_cast<T*>(tensor_->data); }
   /// A copy of the elements, from any alignment.
-  template <class T>
-  std::vector<T> values() const {
+  template <class T> std::vector<T> values() const {
     std::vector<T> out(static_cast<std::size_t>(count()));
     if (!out.empty()) std::memcpy(static_cast<void*>(out.data()), tensor_->data, out.size() * sizeof(T));
     return out;
@@ -220,8 +218,7 @@ class TensorView {
 };
 
 /// The i-th of a step's operands; a Failure when it is left out, so that a kernel which forgot to ask gets an error.
-template <class Tensor>
-Tensor* operand(Tensor* const* operands, std::uint32_t count, int i, const char* what) {
+template <class Tensor> Tensor* operand(Tensor* const* operands, std::uint32_t count, int i, const char* what) {
   check(i >= 0 && static_cast<std::uint32_t>(i) < count && operands[i], what, " ", i, " is left out");
   return operands[i];
 }
@@ -273,7 +270,8 @@ class NodeView {
 
   const AshlarAttribute* attribute(std::string_view name) const {
     for (std::uint64_t i = 0; i < node_->attribute_count; ++i) {
-      const auto* a = reinterpret_cast<const AshlarAttribute*>(reinterpret_cast<const char*>(node_->attributes) + i * graph_->attribute_stride);
+      const auto* a =
+          reinterpret_cast<const AshlarAttribute*>(reinterpret_cast<const char*>(node_->attributes) + i * graph_->attribute_stride);
       if (name == a->name) return a;
     }
     return nullptr;
@@ -313,7 +311,9 @@ class NodeView {
 
  private:
   ValueView value(std::uint32_t id) const {
-    return ValueView(reinterpret_cast<const AshlarValue*>(reinterpret_cast<const char*>(graph_->values) + std::size_t{id} * graph_->value_stride), host_);
+    return ValueView(
+        reinterpret_cast<const AshlarValue*>(reinterpret_cast<const char*>(graph_->values) + std::size_t{id} * graph_->value_stride),
+        host_);
   }
   const AshlarGraph* graph_;
   std::uint32_t index_;
@@ -327,14 +327,11 @@ struct Verdict {
   std::string reason;
 };
 inline Verdict accept() { return {}; }
-template <class... Args>
-Verdict refuse(AshlarVerdictCode code, const Args&... reason) {
-  return {code, concat(reason...)};
-}
+template <class... Args> Verdict refuse(AshlarVerdictCode code, const Args&... reason) { return {code, concat(reason...)}; }
 
 /// In a verdict function: refuses with the code and the sentence unless the condition holds.
-#define ASHLAR_REQUIRE(condition, code, ...) \
-  do {                                       \
+#define ASHLAR_REQUIRE(condition, code, ...)                                \
+  do {                                                                      \
     if (!(condition)) return ::ashlar::provider::refuse(code, __VA_ARGS__); \
   } while (0)
 
@@ -382,13 +379,14 @@ class RunContext {
     std::copy(dims.begin(), dims.end(), shape.dims);
     AshlarStatus status{};
     status.struct_size = sizeof(AshlarStatus);
-    if (const AshlarCode code = args_->set_output(args_->core, static_cast<std::uint32_t>(i), &shape, &status)) throw Failure(code, status.message);
+    if (const AshlarCode code = args_->set_output(args_->core, static_cast<std::uint32_t>(i), &shape, &status))
+      throw Failure(code, status.message);
   }
   void* workspace() const { return args_->workspace; }
   /// body(begin, end) over disjoint ranges that cover [0, count), possibly on several threads; body must not throw.
-  template <class Body>
-  void parallel_for(std::int64_t count, std::int64_t grain, Body body) const {
-    host_->parallel_for(host_->core, count, grain, [](void* b, std::int64_t begin, std::int64_t end) { (*static_cast<Body*>(b))(begin, end); }, &body);
+  template <class Body> void parallel_for(std::int64_t count, std::int64_t grain, Body body) const {
+    host_->parallel_for(
+        host_->core, count, grain, [](void* b, std::int64_t begin, std::int64_t end) { (*static_cast<Body*>(b))(begin, end); }, &body);
   }
 
  private:
@@ -420,9 +418,6 @@ struct KernelEntry {
 inline constexpr int kLatest = 1 << 20;
 
 /// For KernelEntry::create: K is constructed from the NodeView.
-template <class K>
-std::unique_ptr<Kernel> make(const NodeView& node) {
-  return std::make_unique<K>(node);
-}
+template <class K> std::unique_ptr<Kernel> make(const NodeView& node) { return std::make_unique<K>(node); }
 
 }  // namespace ashlar::provider

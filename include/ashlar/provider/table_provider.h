@@ -10,16 +10,26 @@ namespace ashlar::provider {
 /// Makes an AshlarProvider of `P`, which has
 ///   static constexpr const char* name, version;
 ///   static std::span<const std::span<const KernelEntry>> kernels();   // tables, searched in order
-template <class P>
-class TableProvider {
+template <class P> class TableProvider {
  public:
   static const AshlarProvider* entry(const AshlarHost* host, AshlarStatus* status) {
     if (host->abi_version != ASHLAR_ABI_VERSION) {
-      set_status(status, ASHLAR_UNSUPPORTED, concat("provider ", P::name, " was built for version ", ASHLAR_ABI_VERSION, " of the provider border, the core has ", host->abi_version));
+      set_status(status, ASHLAR_UNSUPPORTED,
+                 concat("provider ", P::name, " was built for version ", ASHLAR_ABI_VERSION, " of the provider border, the core has ",
+                        host->abi_version));
       return nullptr;
     }
-    static const AshlarProvider provider = {
-        sizeof(AshlarProvider), ASHLAR_ABI_VERSION, P::name, P::version, &create, &destroy, &describe, &verdict, &prepare, &release, nullptr};
+    static const AshlarProvider provider = {sizeof(AshlarProvider),
+                                            ASHLAR_ABI_VERSION,
+                                            P::name,
+                                            P::version,
+                                            &create,
+                                            &destroy,
+                                            &describe,
+                                            &verdict,
+                                            &prepare,
+                                            &release,
+                                            nullptr};
     return &provider;
   }
 
@@ -42,19 +52,27 @@ class TableProvider {
   }
   static void destroy(void* instance) { delete static_cast<Instance*>(instance); }
   static AshlarCode describe(void*, AshlarProviderInfo* info, AshlarStatus*) {
-    *info = AshlarProviderInfo{.struct_size = sizeof(AshlarProviderInfo), .space_count = 0, .queue_count = 0, .features = 0, .spaces = nullptr, .space_stride = sizeof(AshlarSpaceInfo), .device = "host"};
+    *info = AshlarProviderInfo{.struct_size = sizeof(AshlarProviderInfo),
+                               .space_count = 0,
+                               .queue_count = 0,
+                               .features = 0,
+                               .spaces = nullptr,
+                               .space_stride = sizeof(AshlarSpaceInfo),
+                               .device = "host"};
     return ASHLAR_OK;
   }
 
   /// The first row that takes the node, or null and the most specific refusal.
   static const KernelEntry* find(const NodeView& node, Verdict& verdict) {
-    verdict = refuse(ASHLAR_NO_KERNEL_OP, P::name, " has no kernel for ", node.domain().empty() ? "" : std::string(node.domain()) + "::", node.op_type());
+    verdict = refuse(ASHLAR_NO_KERNEL_OP, P::name, " has no kernel for ",
+                     node.domain().empty() ? "" : std::string(node.domain()) + "::", node.op_type());
     for (const auto table : P::kernels()) {
       for (const KernelEntry& row : table) {
         if (node.op_type() != row.op || node.domain() != row.domain) continue;
         if (node.since_version() < row.since_min || node.since_version() > row.since_max) {
           if (verdict.code == ASHLAR_NO_KERNEL_OP)
-            verdict = refuse(ASHLAR_NO_KERNEL_OPSET, P::name, " has ", row.op, " from version ", row.since_min, ", the node is of version ", node.since_version());
+            verdict = refuse(ASHLAR_NO_KERNEL_OPSET, P::name, " has ", row.op, " from version ", row.since_min, ", the node is of version ",
+                             node.since_version());
           continue;
         }
         verdict = row.verdict ? row.verdict(node) : accept();
@@ -75,7 +93,8 @@ class TableProvider {
     });
   }
 
-  static AshlarCode prepare(void* instance, const AshlarGraph* graph, const std::uint32_t* nodes, std::uint32_t count, AshlarProgram* out, AshlarStatus* status) {
+  static AshlarCode prepare(void* instance, const AshlarGraph* graph, const std::uint32_t* nodes, std::uint32_t count, AshlarProgram* out,
+                            AshlarStatus* status) {
     std::uint32_t current = ASHLAR_NONE;
     const AshlarCode code = guarded(status, [&] {
       const AshlarHost* host = static_cast<Instance*>(instance)->host;
@@ -104,8 +123,15 @@ class TableProvider {
         step.run = &run;
         program->steps.push_back(step);
       }
-      *out = AshlarProgram{.struct_size = sizeof(AshlarProgram), .step_count = static_cast<std::uint32_t>(program->steps.size()), .value_count = 0, .event_count = 0,
-                           .steps = program->steps.data(), .step_stride = sizeof(AshlarStep), .values = nullptr, .value_stride = sizeof(AshlarProgramValue), .handle = program.get()};
+      *out = AshlarProgram{.struct_size = sizeof(AshlarProgram),
+                           .step_count = static_cast<std::uint32_t>(program->steps.size()),
+                           .value_count = 0,
+                           .event_count = 0,
+                           .steps = program->steps.data(),
+                           .step_stride = sizeof(AshlarStep),
+                           .values = nullptr,
+                           .value_stride = sizeof(AshlarProgramValue),
+                           .handle = program.get()};
       program.release();
     });
     if (code != ASHLAR_OK && status) status->node = current;
