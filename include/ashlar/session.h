@@ -22,7 +22,7 @@ namespace ashlar::inline v0 {
 struct SessionOptions {
   /// Providers in order of preference: each node runs on the first that accepts it. Empty: the build's default ones.
   std::vector<std::string> providers = {};
-  /// Threads a run may use, the caller's included; 0: one per processor this process may use.
+  /// Threads a run may use, the caller's included; 0: one per processor this process may use. The reference provider uses one.
   int threads = 0;
 };
 

@@ -84,6 +84,8 @@ class Runner(unittest.TestCase):
         self.assertIn("FAIL test_good: passed, but 'test_*' expects a failure: all wrong", out)
         self.assertIn("expected failure 'test_none' matches no case", out)
         self.assertTrue(out.endswith("0 passed, 1 failed, 2 skipped\n"), out)
+        out = self.run_cases(*self.expectations("~test_*: random\n"), code=0)
+        self.assertTrue(out.endswith("0 passed, 0 failed, 3 skipped\n"), out)
 
     def test_errors(self):
         self.run_cases(code=1)

@@ -198,6 +198,8 @@ TEST_F(Values, WhatIsNoneIsRefused) {
   EXPECT_EQ(code(model_directory() / "bad.pb"), ErrorCode::kInvalidArgument);
   write("empty.pb", "");
   EXPECT_EQ(code(model_directory() / "empty.pb"), ErrorCode::kInvalidArgument);
+  write_value(directory_ / "int.pb", Tensor::scalar<std::int32_t>(1), "v");
+  EXPECT_EQ(code(directory_ / "int.pb"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([&] { write_value(directory_ / "no" / "such.pb", Tensor::scalar(1.f), "v"); }).code(), ErrorCode::kIo);
 }
 
