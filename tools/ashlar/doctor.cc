@@ -31,9 +31,13 @@ void print_people(const Json& environment) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& [key, value] : environment.items()) {
     if (key == "schema" || key == "providers") continue;
-    if (key == "memory_bytes" && value.is_number_unsigned()) rows.push_back({"memory", bytes_text(value.get<std::uint64_t>())});
-    else if (key != "libraries" && value.is_object())
-      for (const auto& [part, detail] : value.items()) rows.push_back({key + " " + part, flat(detail)});
+    if (key.ends_with("_bytes") && value.is_number_unsigned()) {
+      rows.push_back({key == "memory_bytes" ? "memory" : "memory available", bytes_text(value.get<std::uint64_t>())});
+      continue;
+    }
+    if (value.is_object())
+      for (const auto& [part, detail] : value.items())
+        rows.push_back({key + " " + part, part == "quota" && detail.is_null() ? "unlimited" : flat(detail)});
     else rows.push_back({key, flat(value)});
   }
   fmt::print("{}", columns(rows));
