@@ -16,7 +16,19 @@ void count(const Graph& graph, int depth, std::map<std::string, std::int64_t>& c
   }
 }
 
+Graph copy(const Graph& graph, int depth) {
+  if (depth > kMaxNesting) throw Error(ErrorCode::kInvalidModel, "graphs are nested more than " + std::to_string(kMaxNesting) + " deep");
+  Graph out = graph;
+  for (Node& node : out.nodes)
+    for (auto& [name, attribute] : node.attributes)
+      if (auto* body = std::get_if<std::shared_ptr<Graph>>(&attribute); body && *body)
+        *body = std::make_shared<Graph>(copy(**body, depth + 1));
+  return out;
+}
+
 }  // namespace
+
+Graph deep_copy(const Graph& graph) { return copy(graph, 0); }
 
 std::vector<std::pair<std::string, std::shared_ptr<Graph>>> bodies(const Node& node) {
   std::vector<std::pair<std::string, std::shared_ptr<Graph>>> out;

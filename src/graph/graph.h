@@ -80,6 +80,9 @@ class Graph {
 /// The bodies of a node, by attribute name ("then_branch", "body").
 std::vector<std::pair<std::string, std::shared_ptr<Graph>>> bodies(const Node& node);
 
+/// A copy whose bodies are copies too, at every depth; constants share their storage.
+Graph deep_copy(const Graph& graph);
+
 /// Throws Error (kInvalidModel, naming the node or value) unless: ids are in range, every value has at most one definition and
 /// is defined before it is used, node ids are unique, bodies' captures match their node's, and outputs are defined.
 void verify(const Graph& graph);

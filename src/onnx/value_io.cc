@@ -114,7 +114,8 @@ Value read(const Bytes& file, const ValueType& type) {
   const auto message = parse_message<proto::TensorProto>(file.bytes, Root::kTensor);
   if (message.data_type() == proto::TensorProto::UNDEFINED) fail("it holds no tensor");
   Value out = reader.tensor(message);
-  if (type.dtype != DType::kUndefined && out.tensor().dtype() != type.dtype) fail("it holds " + out.tensor().type_string() + ", not " + type.to_string());
+  if (type.dtype != DType::kUndefined && out.tensor().dtype() != type.dtype)
+    fail("it holds " + out.tensor().type_string() + ", not " + type.to_string());
   return out;
 }
 

@@ -61,7 +61,7 @@ Session::Session(const Model& model, const SessionOptions& options) try {
   if (options.threads < 0) throw Error(ErrorCode::kInvalidArgument, "a session of " + std::to_string(options.threads) + " threads");
   impl->model = std::shared_ptr<const Model::Impl>(std::make_shared<Model>(model), &model.impl());
   impl->providers = create_providers(options.providers);
-  graph::Graph graph = *impl->model->graph;
+  graph::Graph graph = graph::deep_copy(*impl->model->graph);
   ops::canonicalize(graph);
   optimizer::legalize(graph, [&](const graph::Graph& g, graph::NodeIndex i) { return taken(g, i, impl->providers); });
   graph::verify(graph);

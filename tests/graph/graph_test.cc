@@ -38,6 +38,17 @@ void expect_invalid(const Graph& graph, const std::string& sentence) {
   }
 }
 
+TEST(DeepCopy, SharesConstantsButNoBody) {
+  Builder b = branching();
+  b.constant("w", Tensor::zeros(DType::kFloat32, {8}));
+  const Graph copied = deep_copy(b.graph);
+  EXPECT_EQ(to_text(copied), to_text(b.graph));
+  EXPECT_EQ(copied.values[b.value("w")].constant.raw(), b.graph.values[b.value("w")].constant.raw());
+  const auto before = bodies(b.graph.nodes[0]), after = bodies(copied.nodes[0]);
+  ASSERT_EQ(after.size(), 2u);
+  EXPECT_NE(after[0].second, before[0].second);
+}
+
 TEST(GraphText, SaysEverythingOfAGraph) {
   Builder b("main");
   b.input("image", tensor_type(DType::kFloat32, {-1, 8})).output("a name", kVector);

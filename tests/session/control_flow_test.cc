@@ -31,6 +31,19 @@ TEST(If, RunsTheBranchThatTheConditionNames) {
   EXPECT_EQ(floats(session.run({{"c", Tensor::scalar(false)}, {"x", x}}).at("y")), (std::vector<float>{-1, -2}));
 }
 
+TEST(If, ThreadsMayMakeSessionsOfOneModelAtOnce) {
+  const Model model = text_model(kIf);
+  std::vector<std::thread> threads;
+  std::vector<float> results(4);
+  for (std::size_t t = 0; t < results.size(); ++t)
+    threads.emplace_back([&, t] {
+      const Session session(model);
+      results[t] = session.run({{"c", Tensor::scalar(t % 2 == 0)}, {"x", Tensor::of<float>({1}, {3})}}).at("y").tensor().data<float>()[0];
+    });
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(results, (std::vector<float>{6, -3, 6, -3}));
+}
+
 TEST(If, ItsBodiesNodesAreInThePlacementAndTheTrace) {
   const Session session(text_model(kIf));
   ASSERT_EQ(session.placement().nodes.size(), 3u);
