@@ -65,6 +65,9 @@ class Lowering {
       const AshlarStep& from = program->step(s);
       if (!from.bind || !from.run || from.node_count == 0 || from.nodes[0] >= graph_.graph->nodes.size())
         throw Error(ErrorCode::kInternal, "a prepared step lacks bind, run or its node", {.provider = program->provider().name()});
+      if (from.queue != 0 || from.wait_count != 0)
+        throw Error(ErrorCode::kUnsupported, "its steps need a queue, which this version of the core does not drive",
+                    {.provider = program->provider().name()});
       Step& step = plan_->steps.emplace_back();
       step.node = from.nodes[0];
       step.provider_step = &from;
@@ -77,8 +80,9 @@ class Lowering {
   }
 
   void set_dtypes(Step& step) {
-    for (const Slot s : step.outputs)
-      step.output_dtypes.push_back(s < graph_.graph->values.size() ? graph_.graph->values[s].type.dtype : DType::kUndefined);
+    const auto dtype = [&](Slot s) { return s < graph_.graph->values.size() ? graph_.graph->values[s].type.dtype : DType::kUndefined; };
+    for (const Slot s : step.inputs) step.input_dtypes.push_back(dtype(s));
+    for (const Slot s : step.outputs) step.output_dtypes.push_back(dtype(s));
   }
 
   std::vector<Slot> reads(const Step& step) const {

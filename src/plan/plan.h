@@ -30,6 +30,7 @@ struct Step {
   std::string kernel;
   std::vector<Slot> inputs;  ///< kNoSlot where left out
   std::vector<Slot> outputs;
+  std::vector<DType> input_dtypes;  ///< as the graph declares them; kUndefined where it does not
   std::vector<DType> output_dtypes;
   std::vector<Slot> last_uses;                                ///< slots that no later step and no output needs
   std::map<std::string, std::unique_ptr<const Plan>> bodies;  ///< of a control-flow node, by attribute name

@@ -64,6 +64,9 @@ void concat_from_sequence(const CoreCall& call) {
   call.set_output(0, concat(call.frame.pool(), tensors, axis));
 }
 
+/// A tensor without elements may still be long: its pieces would take memory that it does not.
+constexpr std::int64_t kMostPieces = std::int64_t{1} << 22;
+
 void split_to_sequence(const CoreCall& call) {
   const Tensor& t = call.input(0).tensor();
   const int axis = normalized(call.integer("axis", 0), t.shape().rank());
@@ -77,6 +80,7 @@ void split_to_sequence(const CoreCall& call) {
   } else {
     const std::int64_t chunk = call.has_input(1) ? scalar(call.input(1), "the chunk length") : 1;
     if (chunk < 1) throw Error(ErrorCode::kRuntime, "a chunk length of " + std::to_string(chunk));
+    if (extent / chunk > kMostPieces) throw Error(ErrorCode::kRuntime, "a split into " + std::to_string(extent / chunk) + " pieces");
     for (std::int64_t at = 0; at < extent; at += chunk) lengths.push_back(std::min(chunk, extent - at));
   }
   Sequence s{t.dtype(), {}};

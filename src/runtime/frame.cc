@@ -149,6 +149,9 @@ void Frame::run_step(const Step& step, StepState& s) {
     if (step.inputs[i] == kNoSlot) continue;
     const Tensor& t = values_[step.inputs[i]].tensor();
     if (!t.defined()) throw Error(ErrorCode::kInternal, "input " + std::to_string(i) + " has no value");
+    if (step.input_dtypes[i] != DType::kUndefined && t.dtype() != step.input_dtypes[i])
+      throw Error(ErrorCode::kRuntime, "input " + std::to_string(i) + " is " + t.type_string() + ", the model says " +
+                                           std::string(to_string(step.input_dtypes[i])));
     s.inputs[i].struct_size = sizeof(AshlarTensor);
     s.inputs[i].dtype = static_cast<std::int32_t>(t.dtype());
     s.inputs[i].rank = t.shape().rank();

@@ -34,6 +34,29 @@ bool fits(const ValueType& type, const Shape& shape) {
   return true;
 }
 
+/// Whether a value is what a type declares, element by element.
+bool matches(const ValueType& type, const Value& value) {
+  const auto element_matches = [&](const Value& v) { return !type.element || matches(*type.element, v); };
+  switch (type.kind) {
+    case ValueType::Kind::kTensor:
+    case ValueType::Kind::kSparseTensor: {
+      if (!value.is_tensor() || !value.defined()) return false;
+      const Tensor& t = value.tensor();
+      return (type.dtype == DType::kUndefined || t.dtype() == type.dtype) && fits(type, t.shape());
+    }
+    case ValueType::Kind::kSequence:
+      return value.is_sequence() && std::all_of(value.sequence().elements.begin(), value.sequence().elements.end(), element_matches);
+    case ValueType::Kind::kOptional:
+      if (!value.is_optional()) return element_matches(value);
+      return !value.optional().value || element_matches(*value.optional().value);
+    case ValueType::Kind::kMap:
+      return value.is_map() && value.map().keys.dtype() == type.key &&
+             value.map().keys.element_count() == static_cast<std::int64_t>(value.map().values.size()) &&
+             std::all_of(value.map().values.begin(), value.map().values.end(), element_matches);
+  }
+  return false;
+}
+
 /// A view of the caller's memory may lie at an address its elements must not have; then a copy is read instead.
 Value readable(const Value& value) {
   if (!value.is_tensor()) return value;
@@ -54,18 +77,9 @@ void copy_into(const Tensor& result, Tensor& buffer, const std::string& name) {
 }  // namespace
 
 void check_input(const ValueInfo& info, const Value& value) {
-  const auto refuse = [&](const std::string& got) {
-    throw Error(ErrorCode::kInvalidArgument, "input '" + info.name + "' is " + info.type.to_string() + ", got " + got,
+  if (!matches(info.type, value))
+    throw Error(ErrorCode::kInvalidArgument, "input '" + info.name + "' is " + info.type.to_string() + ", got " + value.type_string(),
                 {.tensor = info.name});
-  };
-  const ValueType::Kind kind = info.type.kind;
-  if (kind == ValueType::Kind::kSequence && !value.is_sequence()) refuse(value.type_string());
-  if (kind == ValueType::Kind::kMap && !value.is_map()) refuse(value.type_string());
-  if (kind != ValueType::Kind::kTensor) return;
-  if (!value.is_tensor() || !value.tensor().defined()) refuse(value.type_string());
-  const Tensor& t = value.tensor();
-  if (info.type.dtype != DType::kUndefined && t.dtype() != info.type.dtype) refuse(t.type_string());
-  if (!fits(info.type, t.shape())) refuse(t.type_string());
 }
 
 Run::Impl::Impl(std::shared_ptr<const Session::Impl> s)

@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "ops/canonicalize.h"
 #include "optimizer/legalize.h"
+#include "optimizer/pass.h"
 #include "session/session_impl.h"
 
 namespace ashlar::inline v0 {
@@ -62,9 +63,10 @@ Session::Session(const Model& model, const SessionOptions& options) try {
   impl->model = std::shared_ptr<const Model::Impl>(std::make_shared<Model>(model), &model.impl());
   impl->providers = create_providers(options.providers);
   graph::Graph graph = graph::deep_copy(*impl->model->graph);
-  ops::canonicalize(graph);
-  optimizer::legalize(graph, [&](const graph::Graph& g, graph::NodeIndex i) { return taken(g, i, impl->providers); });
-  graph::verify(graph);
+  const optimizer::Taken is_taken = [&](const graph::Graph& g, graph::NodeIndex i) { return taken(g, i, impl->providers); };
+  const optimizer::Pass passes[] = {{"canonicalize", ops::canonicalize},
+                                    {"legalize", [&](graph::Graph& g) { optimizer::legalize(g, is_taken); }}};
+  optimizer::run_passes(graph, passes);
   impl->graph = std::make_shared<const graph::Graph>(std::move(graph));
   const partition::PartitionedGraph partitioned = partition::partition(impl->graph, impl->providers);
   partition::verify(partitioned, impl->providers);

@@ -43,7 +43,8 @@ struct Run::Impl {
   std::vector<Tensor> buffers;
 };
 
-/// Throws Error (kInvalidArgument) unless the value is what the model declares for the input: kind, dtype, rank, fixed dimensions.
+/// Throws Error (kInvalidArgument) unless the value is what the model declares for the input: kind, dtype, rank, fixed dimensions, and the
+/// same of what a sequence, optional or map holds.
 void check_input(const ValueInfo& info, const Value& value);
 
 }  // namespace ashlar::inline v0

@@ -99,6 +99,25 @@ TEST_F(BadInput, AViewThatIsNotAlignedForItsElementsIsReadAllTheSame) {
   EXPECT_EQ(session_.run({{"image", odd}, {"axes", axes_}}).at("result").tensor().span<float>()[2], 6.0f);
 }
 
+TEST(BadSequence, ElementsThatTheModelDoesNotDeclareAreRefused) {
+  const Session session(text_model(R"(<ir_version: 8, opset_import: ["": 17]>
+    first (seq(float[2]) s) => (float[2] y) { zero = Constant <value = int64 {0}> () e = SequenceAt(s, zero) y = Neg(e) })"));
+  const auto run = [&](Value element) { return session.run({{"s", Sequence{DType::kUndefined, {std::move(element)}}}}); };
+  const Error dtype = error_of([&] { run(Tensor::of<std::int8_t>({2}, {1, 2})); });
+  EXPECT_EQ(dtype.code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(dtype.context().tensor, "s");
+  EXPECT_EQ(error_of([&] { run(Tensor::of<float>({2, 1}, {1, 2})); }).code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { run(Sequence{}); }).code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(run(Tensor::of<float>({2}, {1, 2})).at("y").tensor().span<float>()[1], -2.0f);
+}
+
+TEST(BadData, ASplitIntoMorePiecesThanAnyMemoryHoldsIsAnError) {
+  const Session session(text_model(R"(<ir_version: 8, opset_import: ["": 17]>
+    split (float[N, M] x) => (int64 n) { s = SplitToSequence <axis = 0> (x) n = SequenceLength(s) })"));
+  const Tensor long_and_empty = Tensor::zeros(DType::kFloat32, {std::int64_t{1} << 40, 0});
+  EXPECT_EQ(error_of([&] { session.run({{"x", long_and_empty}}); }).code(), ErrorCode::kRuntime);
+}
+
 TEST(BadTensor, ImpossibleShapesAreRefused) {
   EXPECT_EQ(error_of([] { Tensor::zeros(DType::kFloat32, {-1, 2}); }).code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([] {
