@@ -13,8 +13,8 @@ namespace ashlar::inline v0 {
 /// One interval of a run. Times are nanoseconds from the run's start. Intervals of one depth do not overlap; those of a
 /// greater depth lie inside the one that ran them (a loop's body inside the loop).
 struct TraceEvent {
-  std::string node;      ///< the original node's id; empty for work that belongs to no node
-  std::string op;        ///< the operator, or what the work is: "bind"
+  std::string node;      ///< the original node's id
+  std::string op;        ///< the operator; its time includes binding to new shapes and allocating the outputs
   std::string provider;  ///< "core" for what the core itself does
   std::string kernel;
   std::string outputs;  ///< dtypes and shapes

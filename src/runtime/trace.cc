@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 std::string dump(const Json& j, int indent) { return j.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
 struct TableRow {
-  std::string node, op, provider, kernel, outputs;
+  std::string node, op, provider, outputs;
   std::int64_t ns = 0;
   std::int64_t calls = 0;
 };
@@ -45,14 +45,14 @@ std::string Trace::table(int top) const {
   for (const TraceEvent& e : events) {
     if (e.depth != 0) continue;
     const auto [at, inserted] = index.try_emplace(e.node + '\n' + e.op, rows.size());
-    if (inserted) rows.push_back({e.node, e.op, e.provider, e.kernel, e.outputs, 0, 0});
+    if (inserted) rows.push_back({e.node, e.op, e.provider, e.outputs, 0, 0});
     rows[at->second].ns += e.duration_ns;
     ++rows[at->second].calls;
   }
   std::stable_sort(rows.begin(), rows.end(), [](const TableRow& a, const TableRow& b) { return a.ns > b.ns; });
   const std::size_t shown = top > 0 ? std::min<std::size_t>(rows.size(), static_cast<std::size_t>(top)) : rows.size();
   if (shown < rows.size()) {
-    TableRow rest{std::to_string(rows.size() - shown) + " other nodes", "", "", "", "", 0, 0};
+    TableRow rest{std::to_string(rows.size() - shown) + " other nodes", "", "", "", 0, 0};
     for (std::size_t i = shown; i < rows.size(); ++i) {
       rest.ns += rows[i].ns;
       rest.calls += rows[i].calls;
@@ -60,8 +60,8 @@ std::string Trace::table(int top) const {
     rows.resize(shown);
     rows.push_back(rest);
   }
-  rows.push_back({"unaccounted", "", "", "", "", unaccounted_ns(), 0});
-  rows.push_back({"wall time", "", "", "", "", wall_ns, 0});
+  rows.push_back({"unaccounted", "", "", "", unaccounted_ns(), 0});
+  rows.push_back({"wall time", "", "", "", wall_ns, 0});
 
   std::size_t node = 4, op = 8, provider = 8;
   for (const TableRow& r : rows) {
