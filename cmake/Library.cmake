@@ -3,7 +3,8 @@
 #   libashlar.so                       hidden symbols, one soname
 #   libashlar.a                        one archive in which every symbol that is not Ashlar's is local
 get_property(own GLOBAL PROPERTY ASHLAR_OWN_LIBRARIES)
-set(third_party ONNX::onnx ONNX::onnx_proto protobuf::libprotobuf-lite)
+get_property(backend_libraries GLOBAL PROPERTY ASHLAR_BACKEND_LIBRARIES)
+set(third_party ONNX::onnx ONNX::onnx_proto protobuf::libprotobuf-lite ${backend_libraries})
 
 add_library(ashlar_whole INTERFACE)
 target_include_directories(ashlar_whole INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)

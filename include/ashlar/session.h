@@ -22,8 +22,12 @@ namespace ashlar::inline v0 {
 struct SessionOptions {
   /// Providers in order of preference: each node runs on the first that accepts it. Empty: the build's default ones.
   std::vector<std::string> providers = {};
-  /// Threads a run may use, the caller's included; 0: one per processor this process may use. The reference provider uses one.
+  /// Threads a run may use, the caller's included; 0: the smallest of affinity mask, control-group quota and physical cores (`ashlar doctor`
+  /// shows them). Results have the same bits whenever this number is the same. Errors: kInvalidArgument when it is negative or above 256.
   int threads = 0;
+  /// Runs task(0) to task(n - 1), each once, on threads of the application's, and returns when all are done; used instead of Ashlar's
+  /// own threads, which are then never started. Called from the thread that runs the session, for several runs at once.
+  std::function<void(int n, const std::function<void(int)>& task)> parallel_for = {};
 };
 
 /// Cancels runs: pass a token to RunOptions and call cancel() from any thread. May be shared by many runs; outlives them.

@@ -11,6 +11,7 @@
 
 #include <ashlar/error.h>
 
+#include "core/mapped_pages.h"
 #include "core/text.h"
 
 namespace ashlar::onnx {
@@ -35,7 +36,11 @@ Bytes map_descriptor(int descriptor, const std::string& name) {
   if (size == 0) return {};
   void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
   if (data == MAP_FAILED) fail(ErrorCode::kIo, "cannot be mapped: " + system_message(errno), name);
-  std::shared_ptr<const void> owner(data, [size](const void* p) { ::munmap(const_cast<void*>(p), size); });
+  std::shared_ptr<const void> owner(data, [size](const void* p) {
+    core::remove_mapped_pages(p);
+    ::munmap(const_cast<void*>(p), size);
+  });
+  core::add_mapped_pages(data, size);
   return {{static_cast<const std::byte*>(data), size}, std::move(owner)};
 }
 

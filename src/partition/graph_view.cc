@@ -104,6 +104,7 @@ void GraphView::add_value(const graph::Value& value) {
 GraphView::GraphView(std::shared_ptr<const graph::Graph> graph) : graph_(std::move(graph)) {
   values_.reserve(graph_->values.size());
   for (const graph::Value& value : graph_->values) add_value(value);
+  for (const graph::ValueId id : graph_->inputs) values_[id].constant = nullptr;  // a default, which a run may replace
   nodes_.reserve(graph_->nodes.size());
   for (const graph::Node& node : graph_->nodes) {
     auto& attributes = attributes_.emplace_back();
@@ -120,6 +121,8 @@ GraphView::GraphView(std::shared_ptr<const graph::Graph> graph) : graph_(std::mo
     n.output_count = static_cast<std::uint32_t>(node.outputs.size());
     n.attributes = attributes.data();
     n.attribute_count = attributes.size();
+    n.captures = node.captures.data();
+    n.capture_count = node.captures.size();
     nodes_.push_back(n);
   }
   view_.struct_size = sizeof(view_);

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// The services of abi.h's AshlarHost.
+#include "partition/host.h"
+
+#include <exception>
 #include <string>
+#include <utility>
 
 #include <ashlar/dtype.h>
+#include <ashlar/error.h>
 #include <ashlar/provider/provider.h>
 
+#include "core/isa.h"
 #include "core/log.h"
-#include "partition/provider.h"
 
 namespace ashlar::partition {
 namespace {
 
-void log(void*, std::int32_t level, const char* message) { core::log(static_cast<core::LogLevel>(level), message); }
+thread_local std::exception_ptr parallel_failure;
 
-void parallel_for(void*, std::int64_t count, std::int64_t, void (*body)(void*, std::int64_t, std::int64_t), void* context) {
-  if (count > 0) body(context, 0, count);
-}
+void log(void*, std::int32_t level, const char* message) { core::log(static_cast<core::LogLevel>(level), message); }
 
 std::string* string_at(const AshlarTensor* tensor, std::uint64_t index) {
   if (tensor->dtype != static_cast<int>(DType::kString) || index >= tensor->count || !tensor->data) return nullptr;
@@ -35,11 +37,47 @@ AshlarCode string_set(const AshlarTensor* tensor, std::uint64_t index, AshlarStr
   });
 }
 
+void parallel_for(void* core, std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t), void* context) {
+  try {
+    static_cast<const core::Executor*>(core)->parallel_for(count, grain, body, context);
+  } catch (...) {
+    parallel_failure = std::current_exception();
+  }
+}
+
 }  // namespace
 
-const AshlarHost& host() {
-  static const AshlarHost instance = {sizeof(AshlarHost), ASHLAR_ABI_VERSION, nullptr, &log, &parallel_for, &string_get, &string_set};
-  return instance;
+void rethrow_parallel_failure() {
+  if (parallel_failure) std::rethrow_exception(std::exchange(parallel_failure, nullptr));
+}
+
+Host::Host(core::Executor executor, std::shared_ptr<WeightStore> weights) : executor_(std::move(executor)), weights_(std::move(weights)) {
+  abi_ = {.struct_size = sizeof(AshlarHost),
+          .abi_version = ASHLAR_ABI_VERSION,
+          .core = this,
+          .log = &log,
+          .parallel_for = [](void* core, std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
+                             void* context) { parallel_for(&static_cast<Host*>(core)->executor_, count, grain, body, context); },
+          .string_get = &string_get,
+          .string_set = &string_set,
+          .threads = executor_.threads,
+          .max_isa = static_cast<std::int32_t>(core::max_isa()),
+          .packed = [](void* core, const AshlarTensor* source, const char* packing, std::uint64_t bytes,
+                       AshlarCode (*fill)(void*, void*, AshlarStatus*), void* context, const void** memory, AshlarStatus* status) {
+            return provider::guarded(status, [&] {
+              WeightStore* store = static_cast<Host*>(core)->weights_.get();
+              if (!store) throw provider::Failure(ASHLAR_UNSUPPORTED, "this host keeps no weights");
+              try {
+                *memory = store->packed(source->data, source->bytes, packing, bytes, [&](void* to) {
+                  AshlarStatus failure{};
+                  failure.struct_size = sizeof(failure);
+                  if (const AshlarCode code = fill(context, to, &failure)) throw provider::Failure(code, failure.message);
+                });
+              } catch (const Error& e) {
+                throw provider::Failure(static_cast<AshlarCode>(e.code()), e.message());
+              }
+            });
+          }};
 }
 
 }  // namespace ashlar::partition

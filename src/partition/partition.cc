@@ -2,6 +2,7 @@
 #include "partition/partition.h"
 
 #include "ops/facts.h"
+#include "ops/host_values.h"
 
 namespace ashlar::partition {
 namespace {
@@ -43,7 +44,7 @@ void append(Placement& out, const PartitionedGraph& g, const Providers& provider
     p.node = node.id;
     p.op = node.op_name();
     p.opset = node.original_version;
-    p.provider = a.provider == kCore ? "core" : providers[static_cast<std::size_t>(a.provider)]->name();
+    p.provider = a.provider < 0 ? "core" : providers[static_cast<std::size_t>(a.provider)]->name();
     p.kernel = a.kernel;
     for (const graph::ValueId id : node.outputs)
       if (id != graph::kNone) p.outputs += (p.outputs.empty() ? "" : ", ") + g.graph->values[id].type.to_string();
@@ -60,7 +61,12 @@ PartitionedGraph partition(std::shared_ptr<const graph::Graph> graph, const Prov
   out.view = std::make_shared<const GraphView>(graph);
   out.graph = std::move(graph);
   out.assignments.reserve(out.graph->nodes.size());
+  const std::vector<char> on_host = ops::host_nodes(*out.graph);
   for (graph::NodeIndex i = 0; i < out.graph->nodes.size(); ++i) {
+    if (on_host[i]) {
+      out.assignments.push_back({.provider = kHost, .kernel = "host", .verdicts = {}});
+      continue;
+    }
     out.assignments.push_back(assign(*out.view, i, providers));
     if (out.assignments.back().provider != kCore) continue;
     for (auto& [name, body] : graph::bodies(out.graph->nodes[i])) out.bodies[i].emplace(name, partition(body, providers));
@@ -74,10 +80,10 @@ void verify(const PartitionedGraph& g, const Providers& providers) {
   for (std::size_t i = 0; i < g.assignments.size(); ++i) {
     const Assignment& a = g.assignments[i];
     const std::string& id = g.graph->nodes[i].id;
-    if (a.provider != kCore && (a.provider < 0 || static_cast<std::size_t>(a.provider) >= providers.size()))
-      fail(id + " is on no provider");
-    if (a.provider != kCore && a.verdicts.size() != providers.size()) fail(id + " lacks a verdict");
-    if (a.provider != kCore && !a.verdicts[static_cast<std::size_t>(a.provider)].accepted) fail(id + " is where it was refused");
+    if (a.provider < 0) continue;
+    if (static_cast<std::size_t>(a.provider) >= providers.size()) fail(id + " is on no provider");
+    if (a.verdicts.size() != providers.size()) fail(id + " lacks a verdict");
+    if (!a.verdicts[static_cast<std::size_t>(a.provider)].accepted) fail(id + " is where it was refused");
   }
   for (const auto& [node, bodies] : g.bodies)
     for (const auto& [name, body] : bodies) verify(body, providers);

@@ -15,7 +15,9 @@
 
 namespace ashlar::partition {
 
-inline constexpr int kCore = -1;  ///< an Assignment's provider: the core runs the node itself
+// An Assignment's provider where it is none of the session's.
+inline constexpr int kCore = -1;  ///< the core runs the node itself
+inline constexpr int kHost = -2;  ///< the core evaluates the node while it binds: shape arithmetic
 
 /// Where one node runs and what every provider said of it.
 struct Assignment {
@@ -35,7 +37,7 @@ struct PartitionedGraph {
 
 using Providers = std::vector<std::shared_ptr<const Provider>>;
 
-/// Gives each node to the first provider that accepts it, and control flow and containers to the core. Throws Error
+/// Gives each node to the first provider that accepts it, and control flow, containers and shape arithmetic to the core. Throws Error
 /// (kUnsupported) naming the first node that nobody takes, with every provider's reason.
 PartitionedGraph partition(std::shared_ptr<const graph::Graph> graph, const Providers& providers);
 

@@ -5,6 +5,7 @@
 
 #include "core/text.h"
 #include "partition/graph_view.h"
+#include "partition/host.h"
 
 namespace ashlar::partition {
 
@@ -40,18 +41,23 @@ const AshlarStep& Program::step(std::uint32_t i) const noexcept {
   return *reinterpret_cast<const AshlarStep*>(reinterpret_cast<const char*>(program_.steps) + std::size_t{i} * program_.step_stride);
 }
 
-Provider::Provider(std::string name, const AshlarProvider* table, void* instance)
-    : name_(std::move(name)), table_(table), instance_(instance) {}
+const AshlarProgramValue& Program::value(std::uint32_t i) const noexcept {
+  return *reinterpret_cast<const AshlarProgramValue*>(reinterpret_cast<const char*>(program_.values) +
+                                                      std::size_t{i} * program_.value_stride);
+}
+
+Provider::Provider(std::string name, std::shared_ptr<const Host> host, const AshlarProvider* table, void* instance)
+    : name_(std::move(name)), host_(std::move(host)), table_(table), instance_(instance) {}
 
 Provider::~Provider() { table_->destroy(instance_); }
 
-std::shared_ptr<const Provider> Provider::create(const std::string& name) {
+std::shared_ptr<const Provider> Provider::create(const std::string& name, std::shared_ptr<const Host> host) {
   std::vector<std::string> names;
   for (const BuiltinProvider& p : builtin_providers()) {
     names.push_back(p.name);
     if (name != p.name) continue;
     AshlarStatus status = new_status();
-    const AshlarProvider* table = p.entry(&host(), &status);
+    const AshlarProvider* table = p.entry(&host->abi(), &status);
     if (!table) throw to_error(status.code, status, {.provider = name});
     if (table->abi_version != ASHLAR_ABI_VERSION)
       throw Error(ErrorCode::kUnsupported,
@@ -62,8 +68,8 @@ std::shared_ptr<const Provider> Provider::create(const std::string& name) {
       throw Error(ErrorCode::kUnsupported, "it needs memory of its own, which this version of the core does not lay out",
                   {.provider = name});
     void* instance = nullptr;
-    if (const AshlarCode code = table->create(&host(), nullptr, 0, &instance, &status)) throw to_error(code, status, {.provider = name});
-    return std::shared_ptr<const Provider>(new Provider(name, table, instance));
+    if (const AshlarCode code = table->create(&host->abi(), nullptr, 0, &instance, &status)) throw to_error(code, status, {.provider = name});
+    return std::shared_ptr<const Provider>(new Provider(name, std::move(host), table, instance));
   }
   throw Error(ErrorCode::kNotFound, "no provider is named '" + core::printable(name) + "'" + core::suggestion(name, names));
 }

@@ -13,6 +13,8 @@ namespace ashlar::runtime {
 /// runs are freed. Serves one thread at a time; tensors may outlive it.
 class BufferPool {
  public:
+  /// Uninitialised memory aligned to 64 bytes. Throws Error (kOutOfMemory).
+  std::shared_ptr<void> take(std::size_t bytes);
   /// An uninitialised tensor (strings: empty ones). Throws Error (kOutOfMemory, kInvalidArgument for an impossible shape).
   Tensor allocate(DType dtype, const Shape& shape);
   /// Marks the end of a run.

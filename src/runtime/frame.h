@@ -13,6 +13,7 @@
 
 #include "plan/plan.h"
 #include "runtime/buffer_pool.h"
+#include "runtime/region.h"
 
 namespace ashlar::runtime {
 
@@ -34,8 +35,8 @@ class RunState {
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// A plan's values during a run, and what its steps keep from run to run (bindings, the frames of bodies). Serves one thread at
-/// a time; the plan and the pool outlive it.
+/// A plan's values during a run, and what its steps keep from run to run: regions bound to shapes, an arena, the frames of bodies.
+/// Serves one thread at a time; the plan and the pool outlive it.
 class Frame {
  public:
   Frame(const plan::Plan& plan, BufferPool& pool);
@@ -55,30 +56,48 @@ class Frame {
   void run(const RunState& state);
   /// Drops every value but the constants.
   void clear();
-  /// The frame of a step's body, made at first use.
-  Frame& body(const plan::Step& step, const std::string& name);
+  /// Drops what a run that succeeded leaves: the outputs, and inputs that nothing read.
+  void finish();
   /// Runs a body with the given inputs and what it captures from this frame, and returns its outputs.
   std::vector<Value> run_body(const plan::Step& step, const std::string& name, std::vector<Value> inputs, const RunState& state);
 
+  /// Bytes of the arena, and of what is kept for shapes met before; bodies not counted.
+  std::size_t arena_bytes() const noexcept { return arena_bytes_; }
+  std::size_t kept_bytes() const noexcept;
+
  private:
-  struct StepState;
-  void run_step(const plan::Step& step, StepState& state);
-  void bind(const plan::Step& step, StepState& state);
-  Tensor allocate_output(const plan::Step& step, std::size_t index, const AshlarShape& shape);
-  ErrorContext context(const plan::Step& step) const;
-  void record(const plan::Step& step, const RunState& state, std::size_t event, std::int64_t start_ns) const;
+  /// Regions of one beginning: those kept for shapes that repeat, and the one a new shape is bound in.
+  struct Bound {
+    std::vector<std::unique_ptr<Region>> kept;
+    std::unique_ptr<Region> fresh;
+    std::vector<std::uint64_t> seen;  ///< keys of shapes met lately, a ring
+    std::size_t next_seen = 0;
+  };
+  Region& region(std::uint32_t begin, const RunState& state);
+  void run_region(Region& region, const RunState& state);
+  void run_step(BoundStep& bound, const RunState& state);
+  void run_core(const plan::Step& step, const RunState& state);
+  void set_unknown_output(BoundStep& bound, std::uint32_t index, const AshlarShape& shape);
+  void grow_arena(std::uint64_t bytes);
+  Frame& body(const plan::Step& step, const std::string& name);
 
   const plan::Plan& plan_;
   BufferPool& pool_;
   std::vector<Value> values_;
-  std::vector<std::unique_ptr<StepState>> steps_;
-  std::map<plan::Slot, Tensor> output_buffers_;
+  std::map<plan::Slot, OutputBuffer> output_buffers_;
+  std::vector<std::uint32_t> limits_;  ///< by step: the next one that the core runs on values, or the end
+  std::vector<std::unique_ptr<Bound>> bound_;
+  std::unique_ptr<Region::Scratch> scratch_;
+  std::uint64_t clock_ = 0;
+  std::shared_ptr<void> arena_;
+  std::uint64_t arena_bytes_ = 0;
+  std::map<std::pair<const plan::Step*, std::string>, std::unique_ptr<Frame>> bodies_;
 };
 
 /// Runs a node that is the core's: control flow, sequences, optionals, maps. Sets the step's outputs in the frame.
 void run_core_step(Frame& frame, const plan::Step& step, const RunState& state);
 
-/// "float32[1,3], -": dtypes and shapes of a step's inputs as they are in this run.
+/// "float32[1,3], -": dtypes and shapes of values as they are in this run.
 std::string value_types(const Frame& frame, const std::vector<plan::Slot>& slots);
 
 }  // namespace ashlar::runtime

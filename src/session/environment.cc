@@ -5,8 +5,10 @@
 #include <ashlar/provider/abi.h>
 #include <nlohmann/json.hpp>
 
+#include "core/isa.h"
 #include "core/machine.h"
 #include "onnx/onnx.h"
+#include "partition/host.h"
 #include "partition/provider.h"
 
 #define ASHLAR_TEXT_(x) #x
@@ -19,10 +21,11 @@ using Json = nlohmann::ordered_json;
 
 Json providers_json() {
   Json out = Json::array();
+  const auto host = std::make_shared<const partition::Host>(core::Executor{});
   for (const partition::BuiltinProvider& builtin : partition::builtin_providers()) {
     Json one = {{"name", builtin.name}};
     try {
-      const auto provider = partition::Provider::create(builtin.name);
+      const auto provider = partition::Provider::create(builtin.name, host);
       one["version"] = provider->version();
       one["available"] = true;
       one["device"] = provider->device();
@@ -33,6 +36,12 @@ Json providers_json() {
     out.push_back(std::move(one));
   }
   return out;
+}
+
+/// The key in "cpu" of what default_threads took.
+const char* decides_threads(const core::Machine& m) {
+  const int threads = core::default_threads(m);
+  return threads == m.affinity ? "affinity" : threads == m.physical_cores ? "physical_cores" : "quota";
 }
 
 }  // namespace
@@ -53,11 +62,13 @@ std::string environment_json() {
       {"cpu",
        {{"model", m.cpu_model},
         {"isa", m.isa},
+        {"max_isa", core::to_string(core::max_isa())},
         {"processors", m.processors},
         {"affinity", m.affinity},
         {"physical_cores", m.physical_cores},
         {"quota", m.quota ? Json(*m.quota) : Json(nullptr)},
-        {"threads", core::default_threads(m)}}},
+        {"threads", core::default_threads(m)},
+        {"threads_decided_by", decides_threads(m)}}},
       {"memory_bytes", m.memory_bytes},
       {"available_bytes", m.available_bytes},
       {"providers", providers_json()},

@@ -7,7 +7,7 @@
 #include <ashlar/model.h>
 
 #include "graph/graph.h"
-#include "plan/weights.h"
+#include "partition/weights.h"
 
 namespace ashlar::inline v0 {
 
@@ -15,7 +15,7 @@ struct Model::Impl {
   std::shared_ptr<const graph::Graph> graph;
   Info info;
   std::vector<ValueInfo> inputs, outputs;
-  std::shared_ptr<plan::WeightStore> weights = std::make_shared<plan::WeightStore>();
+  std::shared_ptr<partition::WeightStore> weights = std::make_shared<partition::WeightStore>();
 };
 
 }  // namespace ashlar::inline v0

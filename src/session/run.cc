@@ -61,7 +61,7 @@ bool matches(const ValueType& type, const Value& value) {
 Value readable(const Value& value) {
   if (!value.is_tensor()) return value;
   const Tensor& t = value.tensor();
-  return reinterpret_cast<std::uintptr_t>(t.raw()) % plan::element_alignment(t.dtype()) == 0 ? value : Value(t.clone());
+  return reinterpret_cast<std::uintptr_t>(t.raw()) % partition::element_alignment(t.dtype()) == 0 ? value : Value(t.clone());
 }
 
 void copy_into(const Tensor& result, Tensor& buffer, const std::string& name) {
@@ -104,7 +104,6 @@ void Run::Impl::execute(const RunOptions& options) {
   const runtime::RunState state(options);
   if (options.trace) *options.trace = Trace();
   std::fill(outputs.begin(), outputs.end(), Value());
-  frame.clear();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].defined()) frame.set(graph.inputs[i], readable(inputs[i]));
     else if (!infos[i].has_default)
@@ -128,7 +127,7 @@ void Run::Impl::execute(const RunOptions& options) {
     pool.end_run();
     throw;
   }
-  frame.clear();
+  frame.finish();
   pool.end_run();
   if (options.trace) options.trace->wall_ns = state.elapsed_ns();
 }
@@ -156,7 +155,7 @@ void Run::bind_output(std::size_t index, Tensor buffer) {
       throw Error(ErrorCode::kInvalidArgument,
                   "output '" + info.name + "' is " + info.type.to_string() + ", the buffer is " + buffer.type_string(),
                   {.tensor = info.name});
-    if (reinterpret_cast<std::uintptr_t>(buffer.mutable_raw()) % plan::element_alignment(buffer.dtype()) != 0)
+    if (reinterpret_cast<std::uintptr_t>(buffer.mutable_raw()) % partition::element_alignment(buffer.dtype()) != 0)
       throw Error(ErrorCode::kInvalidArgument, "the buffer for output '" + info.name + "' is not aligned for its elements",
                   {.tensor = info.name});
   }

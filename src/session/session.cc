@@ -4,10 +4,13 @@
 #include <ashlar/error.h>
 #include <ashlar/session.h>
 
+#include "core/machine.h"
 #include "core/text.h"
+#include "core/thread_pool.h"
 #include "ops/canonicalize.h"
 #include "optimizer/legalize.h"
 #include "optimizer/pass.h"
+#include "partition/host.h"
 #include "session/session_impl.h"
 
 namespace ashlar::inline v0 {
@@ -15,7 +18,17 @@ namespace {
 
 constexpr std::size_t kIdleRuns = 8;  ///< kept by Session::run for the next caller
 
-partition::Providers create_providers(const std::vector<std::string>& names) {
+std::shared_ptr<const partition::Host> create_host(const SessionOptions& options, const Model::Impl& model) {
+  if (options.threads < 0 || options.threads > core::ThreadPool::kMaxThreads)
+    throw Error(ErrorCode::kInvalidArgument, "a session of " + std::to_string(options.threads) + " threads; from 0 to " +
+                                                 std::to_string(core::ThreadPool::kMaxThreads) + " are allowed");
+  core::Executor executor;
+  executor.custom = options.parallel_for;
+  executor.threads = options.threads > 0 ? options.threads : core::default_threads(core::read_machine());
+  return std::make_shared<const partition::Host>(std::move(executor), model.weights);
+}
+
+partition::Providers create_providers(const std::vector<std::string>& names, const std::shared_ptr<const partition::Host>& host) {
   std::vector<std::string> wanted = names;
   if (wanted.empty())
     for (const partition::BuiltinProvider& p : partition::builtin_providers())
@@ -24,7 +37,7 @@ partition::Providers create_providers(const std::vector<std::string>& names) {
   for (const std::string& name : wanted) {
     if (std::any_of(out.begin(), out.end(), [&](const auto& p) { return p->name() == name; }))
       throw Error(ErrorCode::kInvalidArgument, "provider '" + name + "' is named twice");
-    out.push_back(partition::Provider::create(name));
+    out.push_back(partition::Provider::create(name, host));
   }
   return out;
 }
@@ -59,9 +72,8 @@ std::vector<std::string> provider_names() {
 
 Session::Session(const Model& model, const SessionOptions& options) try {
   auto impl = std::make_shared<Impl>();
-  if (options.threads < 0) throw Error(ErrorCode::kInvalidArgument, "a session of " + std::to_string(options.threads) + " threads");
   impl->model = std::shared_ptr<const Model::Impl>(std::make_shared<Model>(model), &model.impl());
-  impl->providers = create_providers(options.providers);
+  impl->providers = create_providers(options.providers, create_host(options, *impl->model));
   graph::Graph graph = graph::deep_copy(*impl->model->graph);
   const optimizer::Taken is_taken = [&](const graph::Graph& g, graph::NodeIndex i) { return taken(g, i, impl->providers); };
   const optimizer::Pass passes[] = {{"canonicalize", ops::canonicalize},

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options, errors, and what inspect, explain and doctor print."""
 import json
+import math
 import os
 import subprocess
 
@@ -91,6 +92,12 @@ class Reports(CommandTest):
         environment = json.loads(self.ashlar("doctor", "--json")[0])
         self.assertEqual(environment["schema"], 1)
         self.assertIn("reference", [p["name"] for p in environment["providers"]])
+        cpu = environment["cpu"]
+        limits = {name: math.ceil(cpu[name]) for name in ("affinity", "physical_cores", "quota") if cpu[name] is not None}
+        self.assertEqual(cpu["threads"], min(limits.values()))
+        self.assertEqual(limits[cpu["threads_decided_by"]], cpu["threads"])
+        self.assertEqual(cpu["affinity"], len(os.sched_getaffinity(0)))
         out, _ = self.ashlar("doctor")
+        self.assertRegex(out, rf"cpu threads +{cpu['threads']}, decided by {cpu['threads_decided_by']}\n")
         for word in ["version", "memory", "cpu threads", "reference", "available"]:
             self.assertIn(word, out)

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "partition/graph_view.h"
+#include "partition/host.h"
 #include "partition/provider.h"
 #include "tests/graph/builder.h"
 
@@ -26,7 +27,8 @@ std::shared_ptr<const graph::Graph> softmax_graph(DType dtype) {
 }
 
 TEST(Border, AnotherVersionIsRefusedWithBothNumbers) {
-  AshlarHost host = partition::host();
+  const partition::Host services{core::Executor{}};
+  AshlarHost host = services.abi();
   host.abi_version = 77;
   AshlarStatus status = partition::new_status();
   EXPECT_EQ(ashlar_provider_entry_reference(&host, &status), nullptr);
@@ -35,7 +37,7 @@ TEST(Border, AnotherVersionIsRefusedWithBothNumbers) {
 }
 
 TEST(Border, ARefusalHasACodeAndASentence) {
-  const auto provider = partition::Provider::create("reference");
+  const auto provider = partition::Provider::create("reference", std::make_shared<const partition::Host>(core::Executor{}));
   const partition::GraphView view(softmax_graph(DType::kString));
   const auto answer = provider->verdict(view, 0);
   EXPECT_FALSE(answer.verdict.accepted);
@@ -44,7 +46,7 @@ TEST(Border, ARefusalHasACodeAndASentence) {
 }
 
 TEST(Border, APreparedStepBindsAndRuns) {
-  const auto provider = partition::Provider::create("reference");
+  const auto provider = partition::Provider::create("reference", std::make_shared<const partition::Host>(core::Executor{}));
   const auto view = std::make_shared<const partition::GraphView>(softmax_graph(DType::kFloat32));
   ASSERT_TRUE(provider->verdict(*view, 0).verdict.accepted);
   const std::uint32_t nodes[] = {0};
@@ -81,7 +83,8 @@ TEST(Border, AnExceptionBecomesAStatus) {
 TEST(Border, StringsCrossByFunction) {
   Tensor strings = Tensor::of<std::string>({2}, {"a", "b"});
   AshlarTensor t{sizeof(AshlarTensor), static_cast<int>(DType::kString), 1, 0, strings.shape().data(), strings.mutable_raw(), 2, 0, 0};
-  const provider::TensorView view(&t, &partition::host());
+  const partition::Host host{core::Executor{}};
+  const provider::TensorView view(&t, &host.abi());
   view.set_string(1, std::string_view("c\0d", 3));
   EXPECT_EQ(view.string(1), std::string_view("c\0d", 3));
   EXPECT_THROW(view.set_string(2, "x"), provider::Failure);

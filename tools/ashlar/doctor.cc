@@ -36,8 +36,10 @@ void print_people(const Json& environment) {
       continue;
     }
     if (value.is_object())
-      for (const auto& [part, detail] : value.items())
-        rows.push_back({key + " " + part, part == "quota" && detail.is_null() ? "unlimited" : flat(detail)});
+      for (const auto& [part, detail] : value.items()) {
+        if (part == "threads_decided_by") rows.back().back() += ", decided by " + flat(detail);
+        else rows.push_back({key + " " + part, part == "quota" && detail.is_null() ? "unlimited" : flat(detail)});
+      }
     else rows.push_back({key, flat(value)});
   }
   fmt::print("{}", columns(rows));

@@ -25,6 +25,7 @@ extern "C" {
 #define ASHLAR_ABI_VERSION 0u
 #define ASHLAR_MAX_RANK 16
 #define ASHLAR_NONE 0xffffffffu /* an absent value or node */
+#define ASHLAR_NO_OFFSET UINT64_MAX
 
 /* Status codes; the numbers of ashlar::ErrorCode. */
 typedef int32_t AshlarCode;
@@ -110,6 +111,8 @@ typedef struct AshlarNode {
   uint32_t output_count;
   const AshlarAttribute* attributes;
   uint64_t attribute_count;
+  const uint32_t* captures; /* further values of this graph that the node's bodies read */
+  uint64_t capture_count;
 } AshlarNode;
 
 typedef struct AshlarValue {
@@ -160,11 +163,16 @@ typedef struct AshlarVerdict {
 
 /* ---- Steps ---- */
 
-/* A shape that bind or run reports. */
+/* What bind or run reports of an output. The core sets every field but rank, dims to 0 beforehand. */
 typedef struct AshlarShape {
   int32_t rank; /* -1: known only when the step has run (see AshlarRunArgs::set_output) */
   int32_t dtype;
   int64_t dims[ASHLAR_MAX_RANK];
+  uint64_t bytes;       /* storage it needs; 0: that of its dense elements */
+  uint64_t layout;      /* other than 0 only for values that no step of another program and no caller reads */
+  uint32_t view_of;     /* i+1: its elements are those of input i from view_offset on, and it may share that storage; 0: none */
+  uint32_t reserved;
+  uint64_t view_offset; /* bytes */
 } AshlarShape;
 
 /* Arguments of a step's bind. The core sets inputs; the provider fills outputs, workspace and binding. */
@@ -175,6 +183,7 @@ typedef struct AshlarBindArgs {
   uint32_t reserved;
   const AshlarTensor* const* inputs; /* null where left out; data set only where AshlarStep::bind_reads asks for it, or for constants */
   AshlarShape* outputs;              /* dtype comes in from the graph */
+  uint64_t* input_offsets; /* per input, set to ASHLAR_NO_OFFSET beforehand: the byte of output 0 from which on it may itself be stored */
   uint64_t workspace_bytes;
   void* binding; /* the provider's: arguments for these shapes; freed by AshlarStep::release_binding */
 } AshlarBindArgs;
@@ -195,7 +204,10 @@ typedef struct AshlarRunArgs {
   AshlarCode (*set_output)(void* core, uint32_t index, const AshlarShape* shape, AshlarStatus* status);
 } AshlarRunArgs;
 
-/* One unit of execution. Steps of a program run in order; a step whose queue is not 0 is enqueued there, after the events it
+/* Sharing storage is the core's choice: run compares the pointers it gets, and has nothing to do for an output whose view_of it finds
+ * in place, or for an input that already lies at its offset.
+ *
+ * One unit of execution. Steps of a program run in order; a step whose queue is not 0 is enqueued there, after the events it
  * waits for. */
 typedef struct AshlarStep {
   uint32_t struct_size;
@@ -212,23 +224,20 @@ typedef struct AshlarStep {
   uint32_t output_count;
   uint32_t wait_count;
   uint32_t signal_count;
-  uint32_t in_place;   /* output 0 may share the storage of input in_place-1 when that is used no more; 0: never */
+  uint32_t reserved;
+  uint64_t in_place;   /* bit i: output 0 may take the storage of input i, where both need as many bytes and the input is used no more */
   uint64_t bind_reads; /* bit i: bind reads the data of input i (a target shape, axes, ...) */
   AshlarCode (*bind)(void* context, AshlarBindArgs* args, AshlarStatus* status);
   AshlarCode (*run)(void* context, const AshlarRunArgs* args, AshlarStatus* status);
   void (*release_binding)(void* context, void* binding); /* may be null */
 } AshlarStep;
 
-/* A value of a program that lives elsewhere than dense in host memory. */
+/* A value of a program's own, or one that lives elsewhere than in host memory. */
 typedef struct AshlarProgramValue {
   uint32_t struct_size;
-  uint32_t value; /* an id of the graph view, or of the program's own */
+  uint32_t value; /* an id of the graph view, or of the program's own: from AshlarGraph::value_count up */
   uint32_t space;
-  uint32_t may_alias; /* id of a value whose storage it may share; ASHLAR_NONE: none */
-  int32_t dtype;      /* of the program's own values; 0 for the graph's */
-  uint32_t reserved;
-  uint64_t layout;
-  uint64_t alignment; /* bytes; 0: 64 */
+  int32_t dtype; /* of the program's own values; 0 for the graph's */
 } AshlarProgramValue;
 
 /* A claimed subgraph, lowered. Filled by prepare; everything in it is the provider's until release. */
@@ -246,6 +255,11 @@ typedef struct AshlarProgram {
 
 /* ---- The core's services ---- */
 
+/* Instruction sets of x86-64, each with those before it. */
+/* clang-format off */
+enum { ASHLAR_ISA_BASELINE = 1, ASHLAR_ISA_AVX2 = 2, ASHLAR_ISA_AVX512 = 3, ASHLAR_ISA_AMX = 4 };
+/* clang-format on */
+
 typedef struct AshlarHost {
   uint32_t struct_size;
   uint32_t abi_version;
@@ -253,11 +267,19 @@ typedef struct AshlarHost {
   /* level: 0 debug, 1 info, 2 warning, 3 error. */
   void (*log)(void* core, int32_t level, const char* message);
   /* Calls body(context, begin, end) over disjoint ranges that cover [0, count), on several threads or one, and returns when
-   * all are done. The split depends on count, grain and the thread count only. body must not fail. */
+   * all are done. Range i of n is [count*i/n, count*(i+1)/n), n the smaller of threads and count/grain rounded up. body must not fail. */
   void (*parallel_for)(void* core, int64_t count, int64_t grain, void (*body)(void* context, int64_t begin, int64_t end), void* context);
   /* The index-th string of a string tensor, valid while the tensor is unchanged. */
   AshlarString (*string_get)(const AshlarTensor* tensor, uint64_t index);
   AshlarCode (*string_set)(const AshlarTensor* tensor, uint64_t index, AshlarString value, AshlarStatus* status);
+  int32_t threads;  /* that parallel_for uses at most, the caller's included */
+  int32_t max_isa;  /* ASHLAR_ISA_*: a provider uses no instructions beyond */
+  /* A constant in a provider's own form, kept once for every session of the model that asks for the same constant and packing, as long
+   * as the provider instance lives. fill writes it into `bytes` bytes, aligned to 64, where it is not there yet. Called in prepare
+   * or bind. The source's own pages may leave memory afterwards: they are read again at need. */
+  AshlarCode (*packed)(void* core, const AshlarTensor* source, const char* packing, uint64_t bytes,
+                       AshlarCode (*fill)(void* context, void* memory, AshlarStatus* status), void* context, const void** memory,
+                       AshlarStatus* status);
 } AshlarHost;
 
 /* ---- Memory and queues of a device ---- */

@@ -181,6 +181,8 @@ class TensorView {
   Dims dims() const { return Dims(std::span(tensor_->dims, static_cast<std::size_t>(tensor_->rank))); }
   std::int64_t count() const { return static_cast<std::int64_t>(tensor_->count); }
   std::uint64_t bytes() const { return tensor_->bytes; }
+  /// 0: dense row-major; else a tag of the provider's own.
+  std::uint64_t layout() const { return tensor_->layout; }
   bool has_data() const { return tensor_->data != nullptr || tensor_->count == 0; }
   void* raw() const { return tensor_->data; }
   const AshlarTensor& abi() const { return *tensor_; }
@@ -267,6 +269,9 @@ class NodeView {
   bool has_output(int i) const { return i < output_count() && node_->outputs[i] != ASHLAR_NONE; }
   ValueView input(int i) const { return value(node_->inputs[i]); }
   ValueView output(int i) const { return value(node_->outputs[i]); }
+  /// The id of the value, ASHLAR_NONE where it is left out.
+  std::uint32_t input_id(int i) const { return i < input_count() ? node_->inputs[i] : ASHLAR_NONE; }
+  std::uint32_t output_id(int i) const { return i < output_count() ? node_->outputs[i] : ASHLAR_NONE; }
 
   const AshlarAttribute* attribute(std::string_view name) const {
     for (std::uint64_t i = 0; i < node_->attribute_count; ++i) {
@@ -335,6 +340,23 @@ template <class... Args> Verdict refuse(AshlarVerdictCode code, const Args&... r
     if (!(condition)) return ::ashlar::provider::refuse(code, __VA_ARGS__); \
   } while (0)
 
+/// What a kernel keeps for one set of input shapes: arguments, a prepared primitive.
+struct Binding {
+  virtual ~Binding() = default;
+};
+
+/// A constant in a provider's own form (AshlarHost::packed): the same memory for the same constant and packing. `fill` writes `bytes`
+/// bytes, aligned to 64, and may throw; it is not called where another session packed the constant before.
+template <class Fill> const void* packed(const AshlarHost* host, const TensorView& constant, const char* packing, std::uint64_t bytes, Fill fill) {
+  const void* memory = nullptr;
+  AshlarStatus status{};
+  status.struct_size = sizeof(AshlarStatus);
+  const auto call = [](void* f, void* to, AshlarStatus* s) -> AshlarCode { return guarded(s, [&] { (*static_cast<Fill*>(f))(to); }); };
+  if (const AshlarCode code = host->packed(host->core, &constant.abi(), packing, bytes, call, &fill, &memory, &status))
+    throw Failure(code, status.message);
+  return memory;
+}
+
 /// A kernel's view of its operands' shapes, while it binds.
 class BindContext {
  public:
@@ -350,6 +372,25 @@ class BindContext {
     for (const std::int64_t d : dims) check(d >= 0, "output ", i, " would have the shape ", dims);
     args_->outputs[i].rank = dims.rank();
     std::copy(dims.begin(), dims.end(), args_->outputs[i].dims);
+  }
+  /// The output has this layout of the provider's own, and needs `bytes` (0: as many as dense).
+  void set_layout(int i, std::uint64_t layout, std::uint64_t bytes = 0) {
+    if (i >= output_count()) return;
+    args_->outputs[i].layout = layout;
+    args_->outputs[i].bytes = bytes;
+  }
+  /// Output i has the elements of an input from a byte offset on, and may share its storage: run finds the two pointers equal, or copies.
+  void set_view(int i, int input, std::uint64_t offset = 0) {
+    if (i >= output_count()) return;
+    args_->outputs[i].view_of = static_cast<std::uint32_t>(input) + 1;
+    args_->outputs[i].view_offset = offset;
+  }
+  /// Input i may itself be stored in output 0 from a byte offset on: run finds it there, or copies.
+  void set_input_offset(int i, std::uint64_t offset) { args_->input_offsets[i] = offset; }
+  /// What RunContext::binding gives back for these shapes.
+  void set_binding(std::unique_ptr<Binding> binding) {
+    delete static_cast<Binding*>(args_->binding);
+    args_->binding = binding.release();
   }
   /// The output's shape is known only when the kernel has run: run must call RunContext::set_output.
   void set_output_unknown(int i) {
@@ -375,7 +416,9 @@ class RunContext {
   /// Gives an output that bind left unknown its storage. Nothing for an output nobody wants.
   void set_output(int i, const Dims& dims) const {
     if (!has_output(i)) return;
-    AshlarShape shape{.rank = dims.rank(), .dtype = args_->outputs[i]->dtype, .dims = {}};
+    AshlarShape shape{};
+    shape.rank = dims.rank();
+    shape.dtype = args_->outputs[i]->dtype;
     std::copy(dims.begin(), dims.end(), shape.dims);
     AshlarStatus status{};
     status.struct_size = sizeof(AshlarStatus);
@@ -383,6 +426,11 @@ class RunContext {
       throw Failure(code, status.message);
   }
   void* workspace() const { return args_->workspace; }
+  /// What bind set with set_binding.
+  template <class B> B& binding() const { return *static_cast<B*>(static_cast<Binding*>(args_->binding)); }
+  /// Threads that parallel_for uses at most.
+  int threads() const { return host_->threads; }
+  const AshlarHost* host() const { return host_; }
   /// body(begin, end) over disjoint ranges that cover [0, count), possibly on several threads; body must not throw.
   template <class Body> void parallel_for(std::int64_t count, std::int64_t grain, Body body) const {
     host_->parallel_for(
@@ -400,6 +448,8 @@ class Kernel {
   virtual ~Kernel() = default;
   /// Bit i set: bind reads the data of input i.
   virtual std::uint64_t bind_reads() const { return 0; }
+  /// Bit i set: output 0 may take the storage of input i when that is used no more.
+  virtual std::uint64_t in_place() const { return 0; }
   /// Reports the output shapes for the input shapes.
   virtual void bind(BindContext& context) const = 0;
   /// Computes the outputs. Allocates only what it cannot know in bind.

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walking tensors that broadcast together: the output is cut into runs along which every operand is contiguous or a single element.
+#pragma once
+
+#include "copy.h"
+
+namespace ashlar::cpu {
+
+/// A walk for one set of shapes. The output is dense, in its layout.
+class Broadcast : public provider::Binding {
+ public:
+  static constexpr int kMaxOperands = 8;
+  /// Bytes of one operand that a call of the body sees at most, where operands are gathered.
+  static constexpr std::int64_t kPiece = 4096;
+
+  /// For the first `count` inputs of `context`, which broadcast to `out`.
+  Broadcast(const provider::BindContext& context, int count, const Dims& out, std::uint64_t layout, DType output);
+  /// Binds a kernel that gives the broadcast of its first `count` inputs: output 0 has the layout of the inputs of its rank.
+  static void bind(provider::BindContext& context, int count, DType output);
+
+  std::int64_t count() const { return total_; }
+  /// Calls body(in, single, out, n), a Tile's arguments, over the whole output, on several threads. `inputs` has one entry
+  /// an operand; `grain` counts elements. An operand may be the output's own storage where it has as many elements, of one size.
+  template <class Body>
+  void run(const provider::RunContext& context, const void* const* inputs, void* out, std::int64_t grain, Body body) const {
+    if (total_ == 0) return;
+    const Pointers pointers = placed(context, inputs, out);
+    const Call call = [](const void* b, const void* const* in, unsigned single, void* o, std::int64_t n) {
+      (*static_cast<const Body*>(b))(in, single, o, n);
+    };
+    if (!gathers_) {
+      context.parallel_for((total_ + kUnit - 1) / kUnit, std::max<std::int64_t>(1, grain / kUnit),
+                           [&](std::int64_t begin, std::int64_t end) {
+                             direct(begin * kUnit, std::min(end * kUnit, total_), pointers.data(), out, call, &body);
+                           });
+    } else {
+      context.parallel_for(total_ / length(), std::max<std::int64_t>(1, grain / length()),
+                           [&](std::int64_t begin, std::int64_t end) { gather(begin, end, pointers.data(), out, call, &body); });
+    }
+  }
+
+ private:
+  using Call = void (*)(const void* body, const void* const* in, unsigned single, void* out, std::int64_t n);
+  using Pointers = std::array<const void*, kMaxOperands>;
+  using Offsets = std::array<std::int64_t, kMaxOperands>;
+  static constexpr std::int64_t kUnit = 64;
+
+  std::int64_t length() const { return dims_[static_cast<std::size_t>(rank_ - 1)]; }
+  void merge(int rank);
+  /// The operands, those aside that lie in the output's storage in another order than the output's.
+  Pointers placed(const provider::RunContext& context, const void* const* inputs, const void* out) const;
+  /// Offsets of the operands at the start of row `row`, and the row's index over the outer dims.
+  Offsets seek(std::int64_t row, std::array<std::int64_t, ASHLAR_MAX_RANK>& index) const;
+  /// Steps `rows` rows on, which stay within the last outer dim.
+  void advance(std::int64_t rows, std::array<std::int64_t, ASHLAR_MAX_RANK>& index, Offsets& offsets) const;
+  void direct(std::int64_t begin, std::int64_t end, const void* const* pointers, void* out, Call call, const void* body) const;
+  void gather(std::int64_t begin, std::int64_t end, const void* const* pointers, void* out, Call call, const void* body) const;
+
+  int rank_ = 0, operands_ = 0;
+  std::int64_t output_bytes_ = 0;
+  bool gathers_ = false;
+  unsigned single_ = 0;
+  unsigned reordered_ = 0;  ///< operands of as many bytes as the output, in another order
+  std::int64_t total_ = 0;
+  std::array<std::int64_t, ASHLAR_MAX_RANK> dims_{};
+  std::array<std::array<std::int64_t, ASHLAR_MAX_RANK>, kMaxOperands> strides_{};  ///< in elements
+  std::array<std::int64_t, kMaxOperands> bytes_{};
+};
+
+}  // namespace ashlar::cpu

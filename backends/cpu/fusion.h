@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "kernel.h"
+
+namespace ashlar::cpu {
+
+/// Who reads the values of a graph.
+class Uses {
+ public:
+  explicit Uses(const AshlarGraph* graph);
+  /// The nodes that read the value, one entry for each place, in order.
+  const std::vector<std::uint32_t>& readers(std::uint32_t value) const { return readers_[value]; }
+  /// A graph output, or read by the body of a control-flow node.
+  bool leaves(std::uint32_t value) const { return leaves_[value] != 0; }
+
+ private:
+  std::vector<std::vector<std::uint32_t>> readers_;
+  std::vector<char> leaves_;
+};
+
+/// An operator, of one node or several, that can follow a kernel on the same value.
+struct Follower {
+  PostOp op;
+  std::uint32_t operand = ASHLAR_NONE;  ///< value id of kAdd's and kMultiply's operand
+  std::vector<std::uint32_t> nodes;     ///< in order
+  std::uint32_t output = ASHLAR_NONE;   ///< the value that takes the place of the one followed
+};
+
+/// What follows a value that nothing else reads: an activation, written as one operator or as several; an
+/// addition or a product.
+std::optional<Follower> follower(const AshlarGraph* graph, const AshlarHost* host, const Uses& uses, std::uint32_t value);
+
+}  // namespace ashlar::cpu

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "product.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "product.cc"
+#include <hwy/foreach_target.h>
+
+#include "simd.h"
+
+#ifndef ASHLAR_CPU_PRODUCT_ONCE
+#define ASHLAR_CPU_PRODUCT_ONCE
+namespace ashlar::cpu {
+
+/// A piece of one matrix of a product: blocks of rows, panels of columns.
+struct ProductCell {
+  std::int64_t rows, columns, depth;  // of the whole matrix
+  std::int64_t first_block, last_block, first_panel, last_panel;
+  std::int64_t first_row;  // of the matrix among those of the batch
+  const float* a;
+  std::int64_t a_stride;
+  const float* b;
+  std::int64_t b_row, b_column;
+  bool packed;
+  float* c;
+  std::int64_t c_stride;
+  Epilogue epilogue;
+  float* scratch;
+};
+
+/// The sizes that an instruction set works in.
+struct ProductGeometry {
+  std::int64_t block_rows, panel_vectors, lanes, scratch_floats;
+  const char* name;
+};
+
+struct TileOperands {
+  const float* a;
+  std::int64_t a_stride;
+  const float* b;
+  std::int64_t b_stride;
+  std::int64_t depth;
+  float* c;
+  std::int64_t c_stride;
+  std::int64_t last_lanes;  // elements of a row's last vector that exist
+  bool add;                 // to what C holds
+  const char* ahead;        // what later tiles read: fetched on the way, ahead_step bytes for each step of the depth
+  std::int64_t ahead_step;
+};
+
+}  // namespace ashlar::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace ashlar::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using FloatTag = hn::ScalableTag<float>;
+using Vector = hn::Vec<FloatTag>;
+constexpr FloatTag kTag;
+constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(kTag));
+
+#if HWY_MAX_BYTES == 64
+constexpr int kBlockRows = 6, kPanelVectors = 4;
+#else
+constexpr int kBlockRows = 6, kPanelVectors = 2;
+#endif
+constexpr std::int64_t kDepthBlock = 128;
+constexpr std::int64_t kRowBlockGroup = 144 / kBlockRows;
+constexpr std::int64_t kPanelGroup = 512 / (kLanes * kPanelVectors);
+constexpr std::int64_t kAhead = 1024;  // floats before the reader, where each is read once
+constexpr std::int64_t kScratchFloats = kDepthBlock * kPanelGroup * kPanelVectors * kLanes;
+
+/// Panels of a matrix are as even as whole vectors make them.
+struct Panels {
+  std::int64_t vectors, count;
+  explicit Panels(std::int64_t columns) : vectors((columns + kLanes - 1) / kLanes), count((vectors + kPanelVectors - 1) / kPanelVectors) {}
+  std::int64_t first_vector(std::int64_t panel) const { return vectors * panel / count; }
+};
+
+template <int R, int V> void Tile(const TileOperands& t) {
+  Vector sums[R][V];
+  HWY_UNROLL(8)
+  for (int r = 0; r < R; ++r) {
+    HWY_UNROLL(8)
+    for (int v = 0; v < V; ++v) sums[r][v] = hn::Zero(kTag);
+  }
+  const float* a[R];
+  HWY_UNROLL(8)
+  for (int r = 0; r < R; ++r) a[r] = t.a + r * t.a_stride;
+  const float* b = t.b;
+  const char* ahead = t.ahead;
+  const std::int64_t ahead_step = t.ahead_step;
+  const std::int64_t b_stride = t.b_stride, depth = t.depth;
+  for (std::int64_t k = 0; k < depth; ++k, b += b_stride, ahead += ahead_step) {
+    __builtin_prefetch(ahead, 0, 2);
+    Vector x[V];
+    HWY_UNROLL(8)
+    for (int v = 0; v < V; ++v) x[v] = hn::LoadU(kTag, b + v * kLanes);
+    HWY_UNROLL(8)
+    for (int r = 0; r < R; ++r) {
+      const Vector y = hn::Set(kTag, a[r][k]);
+      HWY_UNROLL(8)
+      for (int v = 0; v < V; ++v) sums[r][v] = hn::MulAdd(y, x[v], sums[r][v]);
+    }
+  }
+  HWY_UNROLL(8)
+  for (int r = 0; r < R; ++r) {
+    float* c = t.c + r * t.c_stride;
+    HWY_UNROLL(8)
+    for (int v = 0; v < V; ++v) {
+      float* to = c + v * kLanes;
+      if (v + 1 < V || t.last_lanes == kLanes) {
+        hn::StoreU(t.add ? hn::Add(sums[r][v], hn::LoadU(kTag, to)) : sums[r][v], kTag, to);
+      } else {
+        HWY_ALIGN float rest[kLanes];
+        hn::Store(sums[r][v], kTag, rest);
+        for (std::int64_t j = 0; j < t.last_lanes; ++j) to[j] = t.add ? rest[j] + to[j] : rest[j];
+      }
+    }
+  }
+}
+
+using TileFunction = void (*)(const TileOperands&);
+template <int R, std::size_t... V> constexpr std::array<TileFunction, kPanelVectors> TileRow(std::index_sequence<V...>) {
+  return {&Tile<R, static_cast<int>(V) + 1>...};
+}
+template <std::size_t... R> constexpr std::array<std::array<TileFunction, kPanelVectors>, kBlockRows> TileTable(std::index_sequence<R...>) {
+  return {TileRow<static_cast<int>(R) + 1>(std::make_index_sequence<kPanelVectors>())...};
+}
+constexpr auto kTiles = TileTable(std::make_index_sequence<kBlockRows>());
+
+inline float LoadFloat(const char* bytes, std::int64_t index) {
+  float value;
+  std::memcpy(&value, bytes + index * static_cast<std::int64_t>(sizeof(float)), sizeof(float));
+  return value;
+}
+
+/// Rows [first, first + depth) of B's columns [column, column + columns) to a panel of `width` columns, zeros behind the last.
+void PackPanel(const void* b, std::int64_t row_stride, std::int64_t column_stride, std::int64_t first, std::int64_t depth,
+               std::int64_t column, std::int64_t columns, std::int64_t width, float scale, float* to) {
+  const char* from = static_cast<const char*>(b) + (first * row_stride + column * column_stride) * static_cast<std::int64_t>(sizeof(float));
+  if (column_stride == 1 && columns == width && scale == 1) {
+    for (std::int64_t k = 0; k < depth; ++k)
+      std::memcpy(to + k * width, from + k * row_stride * static_cast<std::int64_t>(sizeof(float)),
+                  static_cast<std::size_t>(width) * sizeof(float));
+    return;
+  }
+  constexpr std::int64_t kStep = 16;
+  for (std::int64_t start = 0; start < depth; start += kStep) {
+    const std::int64_t end = std::min(depth, start + kStep);
+    for (std::int64_t j = 0; j < columns; ++j)
+      for (std::int64_t k = start; k < end; ++k) to[k * width + j] = scale * LoadFloat(from, k * row_stride + j * column_stride);
+    for (std::int64_t k = start; k < end; ++k) std::fill(to + k * width + columns, to + (k + 1) * width, 0.0f);
+  }
+}
+
+void PackPanels(const void* b, std::int64_t row_stride, std::int64_t column_stride, std::int64_t depth, std::int64_t columns, float scale,
+                float* to) {
+  const Panels panels(columns);
+  for (std::int64_t p = 0; p < panels.count; ++p) {
+    const std::int64_t first = panels.first_vector(p) * kLanes, width = panels.first_vector(p + 1) * kLanes - first;
+    PackPanel(b, row_stride, column_stride, 0, depth, first, std::min(width, columns - first), width, scale, to + first * depth);
+  }
+}
+
+/// Panels [first, last) for a range of the depth: packed into the scratch where they cannot be read as they are.
+class BlockOfB {
+ public:
+  BlockOfB(const ProductCell& cell, const Panels& panels, std::int64_t first, std::int64_t last, std::int64_t k, std::int64_t depth,
+           bool in_place)
+      : cell_(cell), panels_(panels), first_(first), k_(k), depth_(depth), in_place_(in_place) {
+    if (cell.packed) return;
+    for (std::int64_t p = first; p < last; ++p) {
+      const std::int64_t column = panels.first_vector(p) * kLanes, width = panels.first_vector(p + 1) * kLanes - column;
+      const std::int64_t columns = std::min(width, cell.columns - column);
+      if (readable(columns, width)) continue;
+      PackPanel(cell.b, cell.b_row, cell.b_column, k, depth, column, columns, width, 1, scratch(column));
+    }
+  }
+  void locate(std::int64_t panel, TileOperands& tile) const {
+    const std::int64_t column = panels_.first_vector(panel) * kLanes, width = panels_.first_vector(panel + 1) * kLanes - column;
+    const std::int64_t columns = std::min(width, cell_.columns - column);
+    tile.b_stride = width;
+    if (cell_.packed) {
+      tile.b = cell_.b + column * cell_.depth + k_ * width;
+    } else if (readable(columns, width)) {
+      tile.b = cell_.b + k_ * cell_.b_row + column;
+      tile.b_stride = cell_.b_row;
+    } else {
+      tile.b = scratch(column);
+    }
+    tile.last_lanes = columns - (width - kLanes);
+  }
+  /// Packed: where the panel after the one that `tile` reads begins.
+  const float* next(std::int64_t panel, const TileOperands& tile) const {
+    return cell_.packed ? cell_.b + (panels_.first_vector(panel + 1) * kLanes) * cell_.depth + k_ * tile.b_stride : tile.b;
+  }
+
+ private:
+  bool readable(std::int64_t columns, std::int64_t width) const { return in_place_ && columns == width; }
+  float* scratch(std::int64_t column) const { return cell_.scratch + (column - panels_.first_vector(first_) * kLanes) * depth_; }
+  const ProductCell& cell_;
+  const Panels& panels_;
+  std::int64_t first_, k_, depth_;
+  bool in_place_;
+};
+
+void ComputeCell(const ProductCell& cell) {
+  const Panels panels(cell.columns);
+  const std::int64_t cell_rows = std::min(cell.rows, cell.last_block * kBlockRows) - cell.first_block * kBlockRows;
+  const bool few_rows = cell_rows <= kBlockRows;
+  const std::int64_t depth_blocks = few_rows && cell.packed ? 1 : std::max<std::int64_t>(1, (cell.depth + kDepthBlock - 1) / kDepthBlock);
+  for (std::int64_t block = cell.first_block; block < cell.last_block; block += kRowBlockGroup) {
+    const std::int64_t last_block = std::min(cell.last_block, block + kRowBlockGroup);
+    for (std::int64_t panel = cell.first_panel; panel < cell.last_panel; panel += kPanelGroup) {
+      const std::int64_t last_panel = std::min(cell.last_panel, panel + kPanelGroup);
+      for (std::int64_t d = 0; d < depth_blocks; ++d) {
+        TileOperands tile;
+        const std::int64_t k = cell.depth * d / depth_blocks;
+        tile.depth = cell.depth * (d + 1) / depth_blocks - k;
+        tile.a_stride = cell.a_stride;
+        tile.c_stride = cell.c_stride;
+        tile.add = d > 0;
+        const BlockOfB b(cell, panels, panel, last_panel, k, tile.depth, few_rows && cell.b_column == 1);
+        for (std::int64_t p = panel; p < last_panel; ++p) {
+          b.locate(p, tile);
+          const std::int64_t panel_bytes = tile.depth * tile.b_stride * static_cast<std::int64_t>(sizeof(float));
+          const std::int64_t slice = panel_bytes / (last_block - block);
+          const float* later = few_rows ? tile.b + kAhead : b.next(p, tile);
+          tile.ahead_step = few_rows || cell.packed ? slice / std::max<std::int64_t>(1, tile.depth) : 0;
+          const std::int64_t first_vector = panels.first_vector(p);
+          const auto vectors = static_cast<std::size_t>(panels.first_vector(p + 1) - first_vector);
+          for (std::int64_t i = block; i < last_block; ++i) {
+            const std::int64_t row = i * kBlockRows;
+            tile.a = cell.a + row * cell.a_stride + k;
+            tile.c = cell.c + row * cell.c_stride + first_vector * kLanes;
+            const auto rows = static_cast<std::size_t>(std::min<std::int64_t>(kBlockRows, cell.rows - row));
+            tile.ahead = reinterpret_cast<const char*>(later) + (cell.packed ? (i - block) * slice : 0);
+            kTiles[rows - 1][vectors - 1](tile);
+          }
+        }
+      }
+      if (!cell.epilogue.apply) continue;
+      const std::int64_t column = panels.first_vector(panel) * kLanes;
+      const std::int64_t columns = std::min(cell.columns, panels.first_vector(last_panel) * kLanes) - column;
+      for (std::int64_t row = block * kBlockRows; row < std::min(cell.rows, last_block * kBlockRows); ++row)
+        cell.epilogue.apply(cell.epilogue.context, cell.c + row * cell.c_stride + column, cell.first_row + row, column, columns);
+    }
+  }
+}
+
+ProductGeometry Geometry() { return {kBlockRows, kPanelVectors, kLanes, kScratchFloats, "panels of " HWY_STR(HWY_NAMESPACE)}; }
+
+}  // namespace ashlar::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ashlar::cpu {
+
+HWY_EXPORT(PackPanels);
+HWY_EXPORT(ComputeCell);
+HWY_EXPORT(Geometry);
+
+namespace {
+
+const ProductGeometry& geometry() {
+  static const ProductGeometry g = HWY_DYNAMIC_DISPATCH(Geometry)();
+  return g;
+}
+
+std::int64_t divide_up(std::int64_t a, std::int64_t b) { return a / b + (a % b != 0); }
+
+/// A slot is worth so many multiplications, or so many elements of B where few rows share them.
+constexpr double kSlotWork = 2e6, kSlotReads = 1e5;
+
+}  // namespace
+
+const char* panel_layout() { return geometry().name; }
+
+std::uint64_t packed_panel_bytes(std::int64_t depth, std::int64_t columns) {
+  const std::int64_t width = divide_up(columns, geometry().lanes) * geometry().lanes;
+  return static_cast<std::uint64_t>(provider::Dims{depth, width, sizeof(float)}.count());
+}
+
+void pack_panels(const void* b, std::int64_t row_stride, std::int64_t column_stride, std::int64_t depth, std::int64_t columns, float scale,
+                 void* to) {
+  HWY_DYNAMIC_DISPATCH(PackPanels)(b, row_stride, column_stride, depth, columns, scale, static_cast<float*>(to));
+}
+
+ProductPlan::ProductPlan(std::int64_t batch, std::int64_t rows, std::int64_t columns, std::int64_t depth, bool packed, int threads)
+    : batch_(batch), rows_(rows), columns_(columns), depth_(depth), packed_(packed) {
+  if (batch == 0 || rows == 0 || columns == 0) return;
+  const ProductGeometry& g = geometry();
+  const std::int64_t blocks = divide_up(rows, g.block_rows), panels = divide_up(divide_up(columns, g.lanes), g.panel_vectors);
+  const double reads = static_cast<double>(batch) * static_cast<double>(columns) * static_cast<double>(depth);
+  const double worth = std::max(reads * static_cast<double>(rows) / kSlotWork, reads / kSlotReads);
+  const auto wanted = static_cast<std::int64_t>(std::min<double>(threads, std::max(1.0, worth)));
+  if (batch < 4 * wanted && batch % wanted != 0) {
+    std::int64_t best = blocks * panels;
+    double best_traffic = 0;
+    for (std::int64_t r = 1; r <= std::min(wanted, blocks); ++r) {
+      const std::int64_t p = std::min(wanted / r, panels);
+      const std::int64_t size = divide_up(blocks, r) * divide_up(panels, p);
+      const double traffic = static_cast<double>(r) * static_cast<double>(columns) + static_cast<double>(p) * static_cast<double>(rows);
+      if (size > best || (size == best && r > 1 && traffic >= best_traffic)) continue;
+      best = size;
+      best_traffic = traffic;
+      row_cells_ = r;
+      panel_cells_ = p;
+    }
+  }
+  slots_ = std::min(wanted, batch * row_cells_ * panel_cells_);
+}
+
+std::uint64_t ProductPlan::workspace_bytes() const {
+  return packed_ ? 0 : static_cast<std::uint64_t>(slots_ * geometry().scratch_floats) * sizeof(float);
+}
+
+void ProductPlan::run(const AshlarHost* host, const ProductOperands& operands, void* workspace) const {
+  if (batch_ == 0 || rows_ == 0 || columns_ == 0) return;
+  const ProductGeometry& g = geometry();
+  const std::int64_t blocks = divide_up(rows_, g.block_rows), panels = divide_up(divide_up(columns_, g.lanes), g.panel_vectors);
+  const std::int64_t cells = row_cells_ * panel_cells_, tasks = batch_ * cells;
+  const auto slot = [&](std::int64_t s) {
+    for (std::int64_t task = tasks * s / slots_; task < tasks * (s + 1) / slots_; ++task) {
+      const std::int64_t matrix = task / cells, row_cell = task % cells / panel_cells_, panel_cell = task % panel_cells_;
+      const BatchOffsets at(operands.loops, matrix);
+      HWY_DYNAMIC_DISPATCH(ComputeCell)
+      ({.rows = rows_,
+        .columns = columns_,
+        .depth = depth_,
+        .first_block = blocks * row_cell / row_cells_,
+        .last_block = blocks * (row_cell + 1) / row_cells_,
+        .first_panel = panels * panel_cell / panel_cells_,
+        .last_panel = panels * (panel_cell + 1) / panel_cells_,
+        .first_row = matrix * rows_,
+        .a = operands.a + at.a,
+        .a_stride = operands.a_stride,
+        .b = operands.b + at.b,
+        .b_row = operands.b_row,
+        .b_column = operands.b_column,
+        .packed = packed_,
+        .c = operands.c + matrix * rows_ * operands.c_stride,
+        .c_stride = operands.c_stride,
+        .epilogue = operands.epilogue,
+        .scratch = static_cast<float*>(workspace) + s * g.scratch_floats});
+    }
+  };
+  if (slots_ == 1) return slot(0);
+  auto body = [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t s = begin; s < end; ++s) slot(s);
+  };
+  host->parallel_for(
+      host->core, slots_, 1, [](void* b, std::int64_t begin, std::int64_t end) { (*static_cast<decltype(body)*>(b))(begin, end); }, &body);
+}
+
+}  // namespace ashlar::cpu
+#endif

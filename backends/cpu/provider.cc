@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU provider: oneDNN, Eigen, Highway and own kernels.
+#include <hwy/targets.h>
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "kernel.h"
+#include "lower.h"
+
+namespace ashlar::cpu {
+
+std::span<const std::span<const provider::KernelEntry>> cpu_kernel_tables();
+
+namespace {
+
+/// Keeps Highway and oneDNN at or below the host's cap; once for the process, before either has chosen.
+void cap_instruction_sets(int max_isa) {
+  if (max_isa >= ASHLAR_ISA_AMX) return;
+  dnnl_set_max_cpu_isa(max_isa >= ASHLAR_ISA_AVX512 ? dnnl_cpu_isa_avx512_core_fp16
+                       : max_isa >= ASHLAR_ISA_AVX2 ? dnnl_cpu_isa_avx2_vnni_2
+                                                    : dnnl_cpu_isa_sse41);
+  if (max_isa < ASHLAR_ISA_AVX512) hwy::DisableTargets(HWY_AVX3 | HWY_AVX3_DL);
+  if (max_isa < ASHLAR_ISA_AVX2) hwy::DisableTargets(HWY_AVX3 | HWY_AVX3_DL | HWY_AVX2);
+}
+
+struct Cpu {
+  static constexpr const char* name = "cpu";
+  static constexpr const char* version = "0.1.0";
+  static std::span<const std::span<const provider::KernelEntry>> kernels() { return cpu_kernel_tables(); }
+  static void start(const AshlarHost* host) {
+    static const bool capped = (cap_instruction_sets(host->max_isa), true);
+    static_cast<void>(capped);
+  }
+  static provider::KernelProgram lower(const provider::KernelTables& tables, const AshlarHost* host, const AshlarGraph* graph,
+                                       std::span<const std::uint32_t> nodes) {
+    return cpu::lower(tables, host, graph, nodes);
+  }
+};
+
+}  // namespace
+}  // namespace ashlar::cpu
+
+extern "C" const AshlarProvider* ashlar_provider_entry_cpu(const AshlarHost* host, AshlarStatus* status) {
+  return ashlar::provider::TableProvider<ashlar::cpu::Cpu>::entry(host, status);
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operators that follow a float32 product in one step: absorbed ones (PostOp), and what Gemm itself adds. They are applied to pieces of
+// rows while those are in the cache.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "product.h"
+#include "elementwise.h"
+
+namespace ashlar::cpu {
+
+/// Known when the kernel is made.
+class RowOps {
+ public:
+  static constexpr std::size_t kMost = 8;
+
+  struct Op {
+    TileOp tile;
+    int input = -1;     ///< the step's input that is the second operand
+    int constants = 0;  ///< operands that are `values`
+    std::array<float, 2> values{};
+  };
+
+  /// x * factor
+  void scale(float factor);
+  /// x + factor * input
+  void add(int input, float factor);
+  /// False when there are too many.
+  bool append(const PostOp& op);
+  const std::vector<Op>& ops() const { return ops_; }
+
+ private:
+  std::vector<Op> ops_;
+};
+
+/// For one set of shapes: where the operands' elements lie.
+class RowOperands {
+ public:
+  RowOperands() = default;
+  /// `output` is [..., columns]. An operand may be anything that broadcasts to it, after `appended` dimensions of 1 were put behind its
+  /// own.
+  RowOperands(const RowOps& ops, const provider::BindContext& context, const Dims& output, int appended = 0);
+
+ private:
+  friend class RowRun;
+  struct Loop {
+    std::int64_t length, step;
+  };
+  struct Operand {
+    std::vector<Loop> loops;  // over rows, innermost first
+    bool single = false;      // one element for all columns
+  };
+  std::vector<Operand> operands_;  // one an op
+};
+
+/// One run of them. Lives on the stack of run.
+class RowRun {
+ public:
+  RowRun(const RowOps& ops, const RowOperands& operands, const provider::RunContext& context);
+  /// Valid while this is.
+  Epilogue epilogue() const { return ops_.ops().empty() ? Epilogue{} : Epilogue{&apply, this}; }
+
+ private:
+  static void apply(const void* self, float* c, std::int64_t row, std::int64_t column, std::int64_t count);
+  const RowOps& ops_;
+  const RowOperands& operands_;
+  std::array<const float*, RowOps::kMost> pointers_{};
+};
+
+}  // namespace ashlar::cpu

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transpose_block.h"
+
+#include "copy.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "transpose_block.cc"
+#include <hwy/foreach_target.h>
+
+#include "simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ashlar::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+namespace {
+
+template <class T>
+void transpose_scalars(char* HWY_RESTRICT to, std::int64_t to_step, const char* HWY_RESTRICT from, std::int64_t from_step,
+                       std::int64_t rows, std::int64_t columns) {
+  constexpr std::int64_t kSize = sizeof(T);
+  for (std::int64_t i = 0; i < rows; ++i)
+    for (std::int64_t j = 0; j < columns; ++j)
+      store_element(to + i * to_step + j * kSize, load_element<T>(from + i * kSize + j * from_step));
+}
+
+/// n groups of kWidth elements, such as the channels of a picture.
+template <class T, int kWidth>
+void transpose_narrow(char* HWY_RESTRICT to, std::int64_t to_step, std::int64_t to_next, const char* HWY_RESTRICT from,
+                      std::int64_t from_step, std::int64_t from_next, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i)
+    for (int j = 0; j < kWidth; ++j) store_element(to + i * to_step + j * to_next, load_element<T>(from + i * from_step + j * from_next));
+}
+
+#if HWY_TARGET != HWY_SCALAR
+constexpr std::int64_t kLine = 64, kAliasing = 1024;
+
+/// A square of kLanes, or a pair of them below one another in `from`. Interleaving rows i and i + kLanes/2 as often as 2 divides kLanes moves
+/// element (r, c) to (c, r), within each 16 bytes of a vector.
+template <class T, bool kPair>
+HWY_INLINE void transpose_square(char* HWY_RESTRICT to, std::int64_t to_step, const char* HWY_RESTRICT from, std::int64_t from_step) {
+  constexpr int kLanes = 16 / sizeof(T);
+  const hn::FixedTag<T, kLanes*(kPair ? 2 : 1)> d;
+  const hn::FixedTag<std::uint8_t, kPair ? 32 : 16> bytes;
+  const hn::FixedTag<std::uint8_t, 16> half;
+  hn::Vec<hn::FixedTag<T, kLanes*(kPair ? 2 : 1)>> rows[kLanes], next[kLanes];
+  for (int i = 0; i < kLanes; ++i) {
+    const auto* row = reinterpret_cast<const std::uint8_t*>(from + i * from_step);
+    if constexpr (kPair) rows[i] = hn::BitCast(d, hn::Combine(bytes, hn::LoadU(half, row + kLanes * from_step), hn::LoadU(half, row)));
+    else rows[i] = hn::BitCast(d, hn::LoadU(half, row));
+  }
+  for (int level = 1; level < kLanes; level *= 2) {
+    for (int i = 0; i < kLanes / 2; ++i) {
+      next[2 * i] = hn::InterleaveLower(d, rows[i], rows[i + kLanes / 2]);
+      next[2 * i + 1] = hn::InterleaveUpper(d, rows[i], rows[i + kLanes / 2]);
+    }
+    for (int i = 0; i < kLanes; ++i) rows[i] = next[i];
+  }
+  for (int i = 0; i < kLanes; ++i) hn::StoreU(hn::BitCast(bytes, rows[i]), bytes, reinterpret_cast<std::uint8_t*>(to + i * to_step));
+}
+#endif
+
+/// Transposes what squares cover, and says how many rows and columns that are. Rows of `from` whose addresses differ by a large power of two share
+/// a few places of the first-level cache: such a block is brought near first.
+template <class T>
+void transpose_squares(char* to, std::int64_t to_step, const char* from, std::int64_t from_step, std::int64_t& rows,
+                       std::int64_t& columns) {
+#if HWY_TARGET == HWY_SCALAR
+  (void)to, (void)to_step, (void)from, (void)from_step;
+  rows = columns = 0;
+#else
+  constexpr std::int64_t kSize = sizeof(T), kLanes = 16 / kSize;
+  rows = rows / kLanes * kLanes;
+  columns = columns / kLanes * kLanes;
+  alignas(64) char near[kTransposeArea * kSize + (kTransposeEdge * kLine)];
+  if (from_step % kAliasing == 0 && rows * kSize >= kLine && rows * columns <= kTransposeArea && columns <= kTransposeEdge) {
+    const std::int64_t near_step = rows * kSize + kLine;
+    for (std::int64_t j = 0; j < columns; ++j)
+      std::memcpy(near + j * near_step, from + j * from_step, static_cast<std::size_t>(rows * kSize));
+    from = near;
+    from_step = near_step;
+  }
+  for (std::int64_t i = 0; i < rows; i += kLanes) {
+    char* const row = to + i * to_step;
+    const char* const column = from + i * kSize;
+    std::int64_t j = 0;
+#if HWY_TARGET <= HWY_AVX2
+    for (; j + 2 * kLanes <= columns; j += 2 * kLanes)
+      transpose_square<T, true>(row + j * kSize, to_step, column + j * from_step, from_step);
+#endif
+    for (; j < columns; j += kLanes) transpose_square<T, false>(row + j * kSize, to_step, column + j * from_step, from_step);
+  }
+#endif
+}
+
+template <class T>
+void transpose_elements(char* to, std::int64_t to_step, const char* from, std::int64_t from_step, std::int64_t rows, std::int64_t columns) {
+  constexpr std::int64_t kSize = sizeof(T);
+  if (columns == 2) return transpose_narrow<T, 2>(to, to_step, kSize, from, kSize, from_step, rows);
+  if (columns == 3) return transpose_narrow<T, 3>(to, to_step, kSize, from, kSize, from_step, rows);
+  if (rows == 2) return transpose_narrow<T, 2>(to, kSize, to_step, from, from_step, kSize, columns);
+  if (rows == 3) return transpose_narrow<T, 3>(to, kSize, to_step, from, from_step, kSize, columns);
+  std::int64_t whole_rows = rows, whole_columns = columns;
+  if constexpr (kSize == 16) {
+    whole_rows = whole_columns = 0;
+  } else {
+    transpose_squares<T>(to, to_step, from, from_step, whole_rows, whole_columns);
+  }
+  transpose_scalars<T>(to + whole_columns * kSize, to_step, from + whole_columns * from_step, from_step, whole_rows,
+                       columns - whole_columns);
+  transpose_scalars<T>(to + whole_rows * to_step, to_step, from + whole_rows * kSize, from_step, rows - whole_rows, columns);
+}
+
+void TransposeBlock(std::int64_t size, char* to, std::int64_t to_step, const char* from, std::int64_t from_step, std::int64_t rows,
+                    std::int64_t columns) {
+  switch (size) {
+    case 1: return transpose_elements<std::uint8_t>(to, to_step, from, from_step, rows, columns);
+    case 2: return transpose_elements<std::uint16_t>(to, to_step, from, from_step, rows, columns);
+    case 4: return transpose_elements<std::uint32_t>(to, to_step, from, from_step, rows, columns);
+    case 8: return transpose_elements<std::uint64_t>(to, to_step, from, from_step, rows, columns);
+    default: return transpose_elements<Bytes16>(to, to_step, from, from_step, rows, columns);
+  }
+}
+
+}  // namespace
+}  // namespace ashlar::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ashlar::cpu {
+
+HWY_EXPORT(TransposeBlock);
+
+void transpose_block(std::int64_t size, char* to, std::int64_t to_step, const char* from, std::int64_t from_step, std::int64_t rows,
+                     std::int64_t columns) {
+  HWY_DYNAMIC_DISPATCH(TransposeBlock)(size, to, to_step, from, from_step, rows, columns);
+}
+
+}  // namespace ashlar::cpu
+#endif

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "judge.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <optional>
+#include <set>
+
+#include <fmt/format.h>
+
+#include <ashlar/ashlar.h>
+
+#include "compare.h"
+#include "elements.h"
+
+namespace ashlar::comparison {
+namespace {
+
+constexpr double kRelative = 1e-5, kAbsolute = 1e-6;  // float32, of the largest magnitude and beside it
+
+/// Both sides' rounding of one element of the dtype.
+double unit(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat16: return 2e-3;
+    case DType::kBFloat16: return 1.6e-2;
+    case DType::kFloat64: return 1e-10;
+    case DType::kFloat32: return 1e-4;
+    default: return 0.13;  // floats of eight bits: one step
+  }
+}
+
+double largest(const Tensor& tensor) {
+  double most = 0;
+  if (!cli::is_float(tensor.dtype())) return most;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(tensor.element_count()); ++i) {
+    const auto magnitude = static_cast<double>(std::fabs(cli::number_at(tensor, i)));
+    if (std::isfinite(magnitude)) most = std::max(most, magnitude);
+  }
+  return most;
+}
+
+cli::Tolerance tolerance_of(const Row& row, const Value& expected) {
+  if (!expected.is_tensor()) return {};
+  const DType dtype = expected.tensor().dtype();
+  const double scale = dtype == DType::kFloat64 ? 1e-6 : 1, most = largest(expected.tensor());
+  cli::Tolerance t{.rtol = unit(dtype), .atol = row.slack * scale * (kAbsolute + kRelative * most)};
+  if (dtype == DType::kFloat16 || dtype == DType::kBFloat16) t.atol += unit(dtype) * most / 4;
+  return t;
+}
+
+Model parse(const Case& c) {
+  const std::string bytes = c.model.SerializeAsString();
+  return Model::parse(std::as_bytes(std::span(bytes)));
+}
+
+/// The variants that are of one model.
+std::vector<Case> variants(const Row& row, const std::vector<std::uint32_t>& choices) {
+  std::vector<Case> out;
+  std::string first;
+  for (int v = 0; v < kVariants; ++v) {
+    Choices replay(choices);
+    Case c = draw_case(row, replay, v);
+    const std::string bytes = c.model.SerializeAsString();
+    if (v == 0) first = bytes;
+    if (bytes == first) out.push_back(std::move(c));
+  }
+  return out;
+}
+
+/// The same elements in memory of their own.
+NamedValues copied(const NamedValues& values) {
+  NamedValues out;
+  for (const auto& [name, value] : values) out.add(name, value.tensor().clone());
+  return out;
+}
+
+bool same_bytes(const NamedValues& a, const NamedValues& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const Tensor &x = a[i].second.tensor(), &y = b[i].second.tensor();
+    if (x.dtype() != DType::kString && x.bytes() > 0 && std::memcmp(x.raw(), y.raw(), x.bytes()) != 0) return false;
+  }
+  return true;
+}
+
+struct Result {
+  std::optional<Error> error;
+  NamedValues outputs;
+};
+
+template <class Body> Result guarded(Body body) {
+  try {
+    return {std::nullopt, body()};
+  } catch (const Error& e) {
+    return {e, {}};
+  }
+}
+
+/// A buffer like an output, every byte set, so that an element nobody wrote shows.
+std::optional<Tensor> buffer_like(const Value& value) {
+  if (!value.is_tensor() || value.tensor().dtype() == DType::kString) return std::nullopt;
+  Tensor buffer = Tensor::zeros(value.tensor().dtype(), value.tensor().shape());
+  if (buffer.bytes() > 0) std::memset(buffer.mutable_raw(), buffer.dtype() == DType::kBool ? 1 : 0x5a, buffer.bytes());
+  return buffer;
+}
+
+/// Runs through a Run that is kept from variant to variant, outputs bound where the oracle has said how large they are.
+NamedValues run_bound(Run& run, const Session& session, const NamedValues& inputs, const Result& expected) {
+  for (const auto& [name, value] : inputs) run.bind_input(name, value);
+  const auto& infos = session.outputs();
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    const auto buffer = expected.error ? std::nullopt : buffer_like(expected.outputs.at(infos[i].name));
+    if (buffer) run.bind_output(i, *buffer);
+  }
+  run();
+  NamedValues out;
+  for (std::size_t i = 0; i < infos.size(); ++i) out.add(infos[i].name, run.output(i));
+  return out;
+}
+
+std::string state(const Result& r) { return r.error ? std::string(r.error->what()) : "gives outputs"; }
+
+Outcome compare_results(const Row& row, const Result& actual, const Result& expected) {
+  for (const auto* side : {&actual, &expected})
+    if (side->error && side->error->code() == ErrorCode::kUnsupported) return {Outcome::kRefused, side->error->what()};
+  if (actual.error && expected.error && actual.error->code() == expected.error->code()) return {Outcome::kBothFail, state(expected)};
+  if (actual.error || expected.error) return {Outcome::kFailsAlone, fmt::format("{}, but the oracle: {}", state(actual), state(expected))};
+  for (const auto& [name, value] : expected.outputs)
+    if (const auto difference = cli::compare(actual.outputs.at(name), value, tolerance_of(row, value)))
+      return {Outcome::kDiffers, fmt::format("{}: {}", name, difference->to_string())};
+  return {};
+}
+
+Outcome judge_model(const Row& row, const std::vector<Case>& cases, const Sides& sides) {
+  std::optional<Model> parsed;
+  if (const Result read = guarded([&] { return parsed.emplace(parse(cases[0])), NamedValues(); }); read.error)
+    return {Outcome::kBothFail, read.error->what()};
+  const Model& model = *parsed;
+  std::optional<Session> subject, oracle;
+  const Result made_subject = guarded(
+      [&] { return subject.emplace(model, SessionOptions{.providers = sides.subject, .threads = cases[0].threads}), NamedValues(); });
+  const Result made_oracle =
+      guarded([&] { return oracle.emplace(model, SessionOptions{.providers = sides.oracle, .threads = 1}), NamedValues(); });
+  for (const Result* side : {&made_subject, &made_oracle})
+    if (side->error && side->error->code() == ErrorCode::kUnsupported) return compare_results(row, made_subject, made_oracle);
+  if (made_subject.error && made_oracle.error) return compare_results(row, made_subject, made_oracle);
+
+  std::optional<Run> run;
+  if (subject) run.emplace(subject->prepare());
+  Outcome worst;
+  for (std::size_t i = 0; i <= cases.size(); ++i) {
+    const Case& c = cases[i % cases.size()];
+    const Result expected = oracle ? guarded([&] { return oracle->run(c.inputs); }) : made_oracle;
+    const NamedValues inputs = copied(c.inputs);
+    const Result actual = !subject            ? made_subject
+                          : i == cases.size() ? guarded([&] { return subject->run(inputs); })
+                                              : guarded([&] { return run_bound(*run, *subject, inputs, expected); });
+    Outcome outcome = compare_results(row, actual, expected);
+    if (!outcome.failed() && !same_bytes(inputs, c.inputs)) outcome = {Outcome::kDiffers, "an input was written to"};
+    if (outcome.failed()) {
+      if (cases.size() > 1) outcome.detail = fmt::format("run {} of {}: {}", i + 1, cases.size() + 1, outcome.detail);
+      return outcome;
+    }
+    if (outcome.kind == Outcome::kRefused) return outcome;
+    if (i == 0) worst = outcome;
+  }
+  return worst;
+}
+
+}  // namespace
+
+Case draw_case(const Row& row, Choices& choices, int variant) {
+  Draw d(choices, variant);
+  row.draw(d, row);
+  return d.finish();
+}
+
+Outcome judge(const Row& row, const std::vector<std::uint32_t>& choices, const Sides& sides) {
+  try {
+    const std::vector<Case> cases = variants(row, choices);
+    if (sides.verdict) {
+      const std::string reason = sides.verdict(cases[0]);
+      return reason.empty() ? Outcome{} : Outcome{Outcome::kDiffers, reason};
+    }
+    return judge_model(row, cases, sides);
+  } catch (const std::exception& e) {
+    return {Outcome::kFailsAlone, e.what()};
+  }
+}
+
+void write_case(const Row& row, const std::vector<std::uint32_t>& choices, const Sides& sides, const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  std::vector<Case> cases = variants(row, choices);
+  if (cases.size() > 1) cases.push_back(cases[0]);
+  std::ofstream(folder / "model.onnx", std::ios::binary) << cases[0].model.SerializeAsString();
+  cli::Tolerance loosest{.rtol = 0, .atol = 0};
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const auto set = folder / fmt::format("test_data_set_{}", i);
+    std::filesystem::create_directories(set);
+    int number = 0;
+    for (const auto& [name, value] : cases[i].inputs) write_onnx_value(set / fmt::format("input_{}.pb", number++), value, name);
+    const Result expected =
+        guarded([&] { return Session(parse(cases[i]), {.providers = sides.oracle, .threads = 1}).run(cases[i].inputs); });
+    number = 0;
+    for (const auto& [name, value] : expected.outputs) {
+      write_onnx_value(set / fmt::format("output_{}.pb", number++), value, name);
+      const cli::Tolerance t = tolerance_of(row, value);
+      loosest = {.rtol = std::max(loosest.rtol, t.rtol), .atol = std::max(loosest.atol, t.atol)};
+    }
+  }
+  std::ofstream(folder / "tolerance.json") << fmt::format("{{\"rtol\": {}, \"atol\": {}}}\n", loosest.rtol, loosest.atol);
+}
+
+std::string describe(const Row& row, const std::vector<std::uint32_t>& choices) {
+  std::string text;
+  const std::vector<Case> cases = variants(row, choices);
+  try {
+    text = parse(cases[0]).to_text();
+  } catch (const Error& e) {
+    text = e.what();
+  }
+  for (const Case& c : cases) {
+    text += "inputs:";
+    for (const auto& [name, value] : c.inputs) text += fmt::format(" {} {}", name, value.type_string());
+    text += fmt::format("; {} threads\n", c.threads);
+  }
+  return text;
+}
+
+}  // namespace ashlar::comparison
