@@ -12,7 +12,7 @@ using ProductTypes = Types<float, double, Float16, BFloat16, std::int32_t, std::
 /// The type in which products of T are added up; integers wrap around.
 template <class T>
 using ProductSum =
-    std::conditional_t<is_half<T>, float,
+    std::conditional_t<is_half<T>, double,
                        std::conditional_t<std::is_integral_v<T>, std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>, T>>;
 
 /// Where the elements of a matrix are.

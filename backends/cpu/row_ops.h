@@ -6,8 +6,8 @@
 #include <array>
 #include <vector>
 
-#include "product.h"
 #include "elementwise.h"
+#include "product.h"
 
 namespace ashlar::cpu {
 

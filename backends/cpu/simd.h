@@ -12,5 +12,5 @@
 //   namespace ashlar::cpu { HWY_EXPORT(Function); ... HWY_DYNAMIC_DISPATCH(Function)(arguments) ... }
 //   #endif
 //
-// Compiled for: the baseline (SSE2), AVX2 with FMA, and AVX-512 (HWY_DISABLED_TARGETS in the build leaves the others out).
+// Compiled for: the baseline (scalar), AVX2 with FMA, and AVX-512 (HWY_DISABLED_TARGETS in the build leaves the others out).
 #include <hwy/highway.h>

@@ -34,8 +34,6 @@ void transpose_narrow(char* HWY_RESTRICT to, std::int64_t to_step, std::int64_t 
 }
 
 #if HWY_TARGET != HWY_SCALAR
-constexpr std::int64_t kLine = 64, kAliasing = 1024;
-
 /// A square of kLanes, or a pair of them below one another in `from`. Interleaving rows i and i + kLanes/2 as often as 2 divides kLanes moves
 /// element (r, c) to (c, r), within each 16 bytes of a vector.
 template <class T, bool kPair>
@@ -61,8 +59,7 @@ HWY_INLINE void transpose_square(char* HWY_RESTRICT to, std::int64_t to_step, co
 }
 #endif
 
-/// Transposes what squares cover, and says how many rows and columns that are. Rows of `from` whose addresses differ by a large power of two share
-/// a few places of the first-level cache: such a block is brought near first.
+/// Transposes what squares cover, and says how many rows and columns that are.
 template <class T>
 void transpose_squares(char* to, std::int64_t to_step, const char* from, std::int64_t from_step, std::int64_t& rows,
                        std::int64_t& columns) {
@@ -73,14 +70,6 @@ void transpose_squares(char* to, std::int64_t to_step, const char* from, std::in
   constexpr std::int64_t kSize = sizeof(T), kLanes = 16 / kSize;
   rows = rows / kLanes * kLanes;
   columns = columns / kLanes * kLanes;
-  alignas(64) char near[kTransposeArea * kSize + (kTransposeEdge * kLine)];
-  if (from_step % kAliasing == 0 && rows * kSize >= kLine && rows * columns <= kTransposeArea && columns <= kTransposeEdge) {
-    const std::int64_t near_step = rows * kSize + kLine;
-    for (std::int64_t j = 0; j < columns; ++j)
-      std::memcpy(near + j * near_step, from + j * from_step, static_cast<std::size_t>(rows * kSize));
-    from = near;
-    from_step = near_step;
-  }
   for (std::int64_t i = 0; i < rows; i += kLanes) {
     char* const row = to + i * to_step;
     const char* const column = from + i * kSize;

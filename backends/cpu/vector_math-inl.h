@@ -25,9 +25,14 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <class D, class V> HWY_INLINE V Maximum(D, V a, V b) { return hn::IfThenElse(hn::Or(hn::IsNaN(a), hn::Ge(a, b)), a, b); }
 template <class D, class V> HWY_INLINE V Minimum(D, V a, V b) { return hn::IfThenElse(hn::Or(hn::IsNaN(a), hn::Le(a, b)), a, b); }
 
-/// x held to [low, high]; NaN stays, as x86's min and max give their second operand then.
+/// x held to [low, high]; NaN stays: x86's min and max give their second operand then, other targets compare.
 template <class D, class V> HWY_INLINE V ClampKeepNan(D d, V x, float low, float high) {
+#if HWY_TARGET <= HWY_AVX2
   return hn::Max(hn::Set(d, low), hn::Min(hn::Set(d, high), x));
+#else
+  const V below = hn::Set(d, low), above = hn::Set(d, high);
+  return hn::IfThenElse(hn::Lt(x, below), below, hn::IfThenElse(hn::Gt(x, above), above, x));
+#endif
 }
 
 /// e^x = 2^n (1 + p): n, an integer, is left in the low bits of a float.

@@ -19,7 +19,10 @@ Tensor WeightStore::aligned(const Tensor& constant) {
   if (reinterpret_cast<std::uintptr_t>(constant.raw()) % element_alignment(constant.dtype()) == 0) return constant;
   const std::lock_guard lock(mutex_);
   Tensor& copy = copies_[constant.raw()];
-  if (!copy.defined() || copy.dtype() != constant.dtype() || !(copy.shape() == constant.shape())) copy = constant.clone();
+  if (!copy.defined() || copy.dtype() != constant.dtype() || !(copy.shape() == constant.shape())) {
+    copy = constant.clone();
+    core::release_mapped_pages(constant.raw(), constant.bytes());
+  }
   return copy;
 }
 

@@ -16,7 +16,7 @@ namespace ashlar::partition {
 /// A model's constants in the forms steps read, made once and shared by its sessions. Thread-safe.
 class WeightStore {
  public:
-  /// The constant as it is where its data is aligned for its elements, else a copy.
+  /// The constant as it is where its data is aligned for its elements, else a copy; then its own pages leave memory as below.
   Tensor aligned(const Tensor& constant);
 
   /// The constant at `data` in a provider's own form: `bytes` bytes aligned to 64, written by `fill` unless the same constant was packed

@@ -149,15 +149,25 @@ class Lowering {
     }
   }
 
+  /// A constant whose data nobody reads at a run stays as it is in the file; others are brought to an address that suits their elements.
   void add_constants() {
-    std::set<Slot> needed(graph_.graph->outputs.begin(), graph_.graph->outputs.end());
-    for (const Step& step : plan_->steps)
-      for (const Slot s : reads(step)) needed.insert(s);
-    for (const Slot s : needed)
-      if (plan_->slots[s].constant) {
-        plan_->slots[s].constant_index = static_cast<std::uint32_t>(plan_->constants.size());
-        plan_->constants.emplace_back(s, weights_.aligned(graph_.graph->values[s].constant));
+    std::set<Slot> read(graph_.graph->outputs.begin(), graph_.graph->outputs.end()), known;
+    for (const Step& step : plan_->steps) {
+      for (const Slot s : reads(step)) known.insert(s);
+      if (step.runner != Runner::kProvider) {
+        for (const Slot s : reads(step)) read.insert(s);
+        continue;
       }
+      for (std::size_t i = 0; i < step.inputs.size(); ++i)
+        if (i >= 64 || (step.provider_step->shape_only >> i & 1) == 0) read.insert(step.inputs[i]);
+    }
+    known.insert(read.begin(), read.end());
+    for (const Slot s : known) {
+      if (s == kNoSlot || !plan_->slots[s].constant) continue;
+      const Tensor& constant = graph_.graph->values[s].constant;
+      plan_->slots[s].constant_index = static_cast<std::uint32_t>(plan_->constants.size());
+      plan_->constants.emplace_back(s, read.contains(s) ? weights_.aligned(constant) : constant);
+    }
   }
 
   const partition::PartitionedGraph& graph_;

@@ -59,8 +59,11 @@ TEST(Border, APreparedStepBindsAndRuns) {
   AshlarTensor in{sizeof(AshlarTensor), 1, 2, 0, dims, x, 6, 24, 0}, out{sizeof(AshlarTensor), 1, 2, 0, dims, y, 6, 24, 0};
   const AshlarTensor* inputs[] = {&in};
   AshlarTensor* outputs[] = {&out};
-  AshlarShape shape{-2, 1, {}};
-  AshlarBindArgs bind{sizeof(AshlarBindArgs), 1, 1, 0, inputs, &shape, 0, nullptr};
+  AshlarShape shape{};
+  shape.rank = -2;
+  shape.dtype = 1;
+  std::uint64_t offsets[] = {ASHLAR_NO_OFFSET};
+  AshlarBindArgs bind{sizeof(AshlarBindArgs), 1, 1, 0, inputs, &shape, offsets, 0, nullptr};
   AshlarStatus status = partition::new_status();
   ASSERT_EQ(step.bind(step.context, &bind, &status), ASHLAR_OK) << status.message;
   EXPECT_EQ(shape.rank, 2);

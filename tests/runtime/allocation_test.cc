@@ -41,7 +41,7 @@ namespace ashlar {
 namespace {
 
 std::int64_t allocations_of_bound_runs(const Session& session, std::vector<Tensor> inputs) {
-  Run run = session.prepare();
+  auto run = session.prepare();
   const auto once = [&] {
     for (std::size_t i = 0; i < inputs.size(); ++i) run.bind_input(i, inputs[i]);
     run();

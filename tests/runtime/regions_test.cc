@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plans bound to shapes: regions, layouts that are kept, storage that is shared.
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <random>
 #include <thread>
 
@@ -18,7 +20,7 @@ std::vector<float> numbers(std::int64_t count) {
   return out;
 }
 
-std::vector<float> run_once(Run& run, const std::vector<float>& x, const Shape& shape, Trace* trace = nullptr) {
+std::vector<float> run_once(ashlar::Run& run, const std::vector<float>& x, const Shape& shape, Trace* trace = nullptr) {
   run.bind_input(0, Tensor::view(x.data(), shape));
   run({.trace = trace});
   const auto y = run.output(0).tensor().span<float>();
@@ -34,7 +36,7 @@ const char* const kChain = R"(<ir_version: 8, opset_import: ["": 17]>
 
 TEST(Regions, BindOnceForAShapeThatStays) {
   const Session session(testing::text_model(kChain));
-  Run run = session.prepare();
+  auto run = session.prepare();
   const auto x = numbers(12);
   Trace trace;
   run_once(run, x, {3, 4}, &trace);
@@ -45,7 +47,7 @@ TEST(Regions, BindOnceForAShapeThatStays) {
 
 TEST(Regions, KeepLayoutsOfShapesThatRepeat) {
   const Session session(testing::text_model(kChain));
-  Run run = session.prepare();
+  auto run = session.prepare();
   const auto x = numbers(64 * 64);
   std::vector<std::vector<float>> first;
   Trace trace;
@@ -59,7 +61,7 @@ TEST(Regions, KeepLayoutsOfShapesThatRepeat) {
 
 TEST(Regions, AShapeThatComesOnceDoesNotDriveOutOneThatStays) {
   const Session session(testing::text_model(kChain));
-  Run run = session.prepare();
+  auto run = session.prepare();
   const auto x = numbers(2000);
   run_once(run, x, {3, 4});
   run_once(run, x, {3, 4});
@@ -83,10 +85,10 @@ TEST(Regions, EvaluateShapeArithmeticWhileBinding) {
       y = Reshape(z, target)
     })"));
   for (const NodePlacement& node : session.placement().nodes)
-    if (node.op != "Neg" && node.op != "Reshape") EXPECT_EQ(node.provider, "core") << node.node;
-  Run run = session.prepare();
+    EXPECT_EQ(node.provider == "core", node.op != "Neg" && node.op != "Reshape") << node.node;
+  auto run = session.prepare();
   const auto x = numbers(60);
-  for (const Shape shape : {Shape({3, 4, 5}), Shape({5, 4, 3}), Shape({1, 1, 60})}) {
+  for (const Shape& shape : {Shape({3, 4, 5}), Shape({5, 4, 3}), Shape({1, 1, 60})}) {
     const auto y = run_once(run, x, shape);
     EXPECT_EQ(run.output(0).tensor().shape(), Shape({shape[0], 60 / shape[0]}));
     for (std::size_t i = 0; i < y.size(); ++i) ASSERT_EQ(y[i], -x[i]);
@@ -105,7 +107,7 @@ TEST(Regions, EndWhereAShapeDependsOnData) {
       size = Concat<axis = 0>(one, size_of)
       y = Reshape(twice, size)
     })"));
-  Run run = session.prepare();
+  auto run = session.prepare();
   std::mt19937 random(3);
   for (int round = 0; round < 50; ++round) {
     std::vector<float> x(17), expected;
@@ -142,7 +144,7 @@ TEST(Regions, ShareStorageOnlyWhereNothingIsLost) {
     const auto names = provider_names();
     if (std::find(names.begin(), names.end(), provider) == names.end()) continue;
     const Session session(testing::text_model(text), {.providers = {provider}});
-    Run run = session.prepare();
+    auto run = session.prepare();
     for (const std::int64_t n : {1, 3, 2, 3, 1, 5}) {
       const auto x = numbers(n * 8);
       const auto y = run_once(run, x, {n, 8});
@@ -171,7 +173,7 @@ TEST(Regions, ShareStorageOnlyWhereNothingIsLost) {
 
 TEST(Regions, OutputsOfOneRunOutliveTheNext) {
   const Session session(testing::text_model(kChain));
-  Run run = session.prepare();
+  auto run = session.prepare();
   const auto x = numbers(12), other = std::vector<float>(12, 3.0f);
   const auto expected = run_once(run, x, {3, 4});
   const Tensor kept = run.output(0).tensor();
@@ -181,7 +183,7 @@ TEST(Regions, OutputsOfOneRunOutliveTheNext) {
 
 TEST(Regions, BoundOutputsAreWrittenWhereTheCallerSays) {
   const Session session(testing::text_model(kChain));
-  Run run = session.prepare();
+  auto run = session.prepare();
   const auto x = numbers(12);
   const auto expected = run_once(run, x, {3, 4});
   std::vector<float> buffer(12, -1.0f);
@@ -206,7 +208,8 @@ TEST(Session, RunsOnTheCallersThreads) {
                                                       for (std::thread& t : threads) t.join();
                                                     }});
   const auto x = numbers(512 * 512);
-  Run a = own.prepare(), b = given.prepare();
+  auto a = own.prepare();
+  auto b = given.prepare();
   EXPECT_EQ(run_once(a, x, {512, 512}), run_once(b, x, {512, 512}));
   EXPECT_THROW(Session(testing::text_model(kChain), {.threads = -1}), Error);
   EXPECT_THROW(Session(testing::text_model(kChain), {.threads = 100000}), Error);

@@ -61,6 +61,35 @@ struct Bound : provider::Binding {
   std::vector<const void*> pointers;
 };
 
+float applied(const PostOp& op, float x, float operand) {
+  using Kind = PostOp::Kind;
+  switch (op.kind) {
+    case Kind::kAdd: return x + operand;
+    case Kind::kMultiply: return x * operand;
+    case Kind::kRelu: return std::max(x, 0.0f);
+    case Kind::kLeakyRelu: return x < 0 ? op.alpha * x : x;
+    case Kind::kClip: return std::min(std::max(x, op.alpha), op.beta);
+    case Kind::kSigmoid: return 1 / (1 + std::exp(-x));
+    case Kind::kSwish: return x / (1 + std::exp(-x));
+    case Kind::kHardSigmoid: return std::max(0.0f, std::min(1.0f, op.alpha * x + op.beta));
+    case Kind::kHardSwish: return x * std::max(0.0f, std::min(1.0f, x / 6 + 0.5f));
+    case Kind::kTanh: return std::tanh(x);
+    case Kind::kGelu: return x / 2 * (1 + std::erf(x * 0.70710678f));
+    case Kind::kGeluTanh: return x / 2 * (1 + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+    case Kind::kElu: return x < 0 ? op.alpha * std::expm1(x) : x;
+  }
+  return x;
+}
+
+/// The element of a tensor that broadcasts to the position [n, m, at...] of the output.
+float broadcast_element(const TensorView& operand, std::int64_t n, std::int64_t m, const Dims& at) {
+  const Dims dims = operand.dims(), strides = strides_in(dims, operand.layout());
+  std::int64_t offset = 0;
+  for (int i = 0, place = at.rank() + 2 - dims.rank(); i < dims.rank(); ++i, ++place)
+    if (dims[i] != 1) offset += strides[i] * (place == 0 ? n : place == 1 ? m : at[place - 2]);
+  return operand.data<float>()[offset];
+}
+
 template <bool kTransposed> class Convolution final : public CpuKernel {
  public:
   explicit Convolution(const NodeView& node)
@@ -97,6 +126,8 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
     }
   }
 
+  std::uint64_t shape_only() const override { return planned_desc_.is_zero() ? 0 : 2; }
+
   void bind(BindContext& context) const override {
     auto bound = std::make_unique<Bound>();
     const Shape& s = bound->shape = shape(context.input(0).dims(), context.input(1).dims());
@@ -104,6 +135,10 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
       check(context.input(2).dims() == Dims{s.output[1]}, "a bias of shape ", context.input(2).dims(), " for ", s.output[1], " channels");
     context.set_output(0, s.output);
     context.set_layout(0, output_layout_);
+    for (const PostOp& op : ops_)
+      if (op.input >= 0)
+        check(provider::broadcast(s.output, context.input(op.input).dims()) == s.output, "an operand of shape ",
+              context.input(op.input).dims(), " for a convolution of shape ", s.output);
     if (takes_onednn(s)) bind_onednn(context, *bound);
     else
       check(ops_.empty() || s.output.count() == 0, "no kernel applies the next operators to a convolution of a tensor of shape ", s.input);
@@ -320,6 +355,9 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
           } while (advance(tap, s.window.kernel));
           std::int64_t position = n * to[0] + m * to[1];
           for (int d = 0; d < at.rank(); ++d) position += at[d] * to[d + 2];
+          if constexpr (std::is_same_v<T, float>)
+            for (const PostOp& op : ops_)
+              sum = applied(op, static_cast<float>(sum), op.input < 0 ? 0 : broadcast_element(context.input(op.input), n, m, at));
           y[position] = narrow<T>(sum);
         } while (advance(at, s.window.output));
       }

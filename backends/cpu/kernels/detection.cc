@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "kept_boxes.h"
 #include "order.h"
 
 namespace ashlar::cpu {
@@ -16,12 +17,6 @@ using provider::check;
 using provider::NodeView;
 using provider::RunContext;
 
-constexpr std::int64_t kTogether = 8;  // boxes that one is compared with at once
-
-struct Box {
-  float x0, y0, x1, y1, area;
-};
-
 Box corners(const float* box, bool centered) {
   Box b{};
   if (centered) b = {box[0] - box[2] / 2, box[1] - box[3] / 2, box[0] + box[2] / 2, box[1] + box[3] / 2, 0};
@@ -29,44 +24,6 @@ Box corners(const float* box, bool centered) {
   b.area = (b.x1 - b.x0) * (b.y1 - b.y0);
   return b;
 }
-
-/// The boxes kept so far, a coordinate after the other, in memory for `capacity` of them, a multiple of kTogether.
-class KeptBoxes {
- public:
-  KeptBoxes(float* memory, std::int64_t capacity)
-      : x0_(memory), y0_(x0_ + capacity), x1_(y0_ + capacity), y1_(x1_ + capacity), area_(y1_ + capacity) {}
-  static std::int64_t capacity(std::int64_t boxes) { return (boxes + kTogether - 1) / kTogether * kTogether; }
-  std::int64_t size() const { return size_; }
-
-  void add(const Box& b) {
-    if (size_ % kTogether == 0)
-      for (float* each : {x0_, y0_, x1_, y1_, area_}) std::fill_n(each + size_, kTogether, 0.0f);
-    x0_[size_] = b.x0, y0_[size_] = b.y0, x1_[size_] = b.x1, y1_[size_] = b.y1, area_[size_] = b.area;
-    ++size_;
-  }
-  /// Whether intersection over union with one of them exceeds the limit; boxes of no area overlap nothing.
-  bool overlap(const Box& b, float limit) const {
-    for (std::int64_t first = 0; first < size_; first += kTogether) {
-      const std::int64_t last = std::min(size_, first + kTogether);
-      std::int32_t meets[kTogether];
-      float both[kTogether], either[kTogether];
-      for (std::int64_t k = 0; k < kTogether; ++k) {
-        const std::int64_t i = first + k;
-        const float width = std::min(b.x1, x1_[i]) - std::max(b.x0, x0_[i]), height = std::min(b.y1, y1_[i]) - std::max(b.y0, y0_[i]);
-        both[k] = width * height;
-        either[k] = b.area + area_[i] - both[k];
-        meets[k] = (width > 0) & (height > 0) & (either[k] > 0);
-      }
-      for (std::int64_t k = 0; k < last - first; ++k)
-        if ((meets[k] ? both[k] / either[k] : 0.0f) > limit) return true;
-    }
-    return false;
-  }
-
- private:
-  float *x0_, *y0_, *x1_, *y1_, *area_;
-  std::int64_t size_ = 0;
-};
 
 class NonMaxSuppression final : public provider::Kernel {
  public:
@@ -78,8 +35,8 @@ class NonMaxSuppression final : public provider::Kernel {
           "boxes has the shape ", boxes, ", scores ", scores);
     check(scores[2] <= std::numeric_limits<std::uint32_t>::max(), "boxes has the shape ", boxes, ", too many to sort");
     context.set_output_unknown(0);
-    context.set_workspace(static_cast<std::uint64_t>(scores[2]) * sizeof(std::uint64_t) +
-                          static_cast<std::uint64_t>(KeptBoxes::capacity(scores[2])) * sizeof(Box));
+    context.set_workspace(static_cast<std::uint64_t>(KeptBoxes::capacity(scores[2])) * sizeof(Box) +
+                          static_cast<std::uint64_t>(scores[2]) * sizeof(std::uint64_t));
   }
 
   void run(const RunContext& context) const override {
@@ -88,8 +45,8 @@ class NonMaxSuppression final : public provider::Kernel {
     const std::int64_t most = scalar<std::int64_t>(context, 2).value_or(0);
     const float limit = scalar<float>(context, 3).value_or(0);
     const std::optional<float> threshold = scalar<float>(context, 4);
-    auto* entries = static_cast<std::uint64_t*>(context.workspace());
-    auto* memory = reinterpret_cast<float*>(entries + count);
+    auto* memory = static_cast<float*>(context.workspace());
+    auto* entries = reinterpret_cast<std::uint64_t*>(memory + 5 * KeptBoxes::capacity(count));
     std::vector<std::int64_t> selected;
     for (std::int64_t b = 0; b < batches && most > 0; ++b) {
       for (std::int64_t c = 0; c < classes; ++c) {

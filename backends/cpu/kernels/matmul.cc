@@ -32,6 +32,7 @@ class FloatMatMul : public CpuKernel {
   }
 
   bool fuse(const PostOp& op) override { return row_ops_.append(op); }
+  std::uint64_t shape_only() const override { return packed_ ? 2 : 0; }
 
   void bind(BindContext& context) const override {
     auto plan = std::make_unique<Plan>();

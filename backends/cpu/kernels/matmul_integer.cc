@@ -107,7 +107,7 @@ class IntegerMatMul : public provider::Kernel {
     const auto expect = [&](int input, std::int64_t lines, std::int64_t count) {
       if (input < 0 || !context.has_input(input)) return;
       const std::int64_t n = context.input(input).count();
-      check(n == 1 || (n > 0 && (n == lines || n == Dims{lines, count}.count())), "input ", input, " has ", n, " values for ", lines,
+      check(n == 1 || n == lines || n == Dims{lines, count}.count(), "input ", input, " has ", n, " values for ", lines,
             " rows or columns");
     };
     for (const int i : {in_.a_scale, in_.a_zero}) expect(i, shape.rows, a_matrices);

@@ -89,7 +89,7 @@ class BatchNormalization final : public CpuKernel {
   explicit BatchNormalization(const NodeView& node)
       : epsilon_(node.real("epsilon", 1e-5f)), float_(node.input(0).dtype() == DType::kFloat32) {}
   static provider::Verdict verdict(const NodeView& node) {
-    ASHLAR_REQUIRE(node.integer("training_mode") == 0, ASHLAR_ATTRIBUTE, "BatchNormalization in training mode has no kernel");
+    ASHLAR_REQUIRE(node.integer("training_mode") == 0, ASHLAR_ATTRIBUTE, "BatchNormalization in training mode has another kernel");
     ASHLAR_REQUIRE(!node.has_output(1) && !node.has_output(2), ASHLAR_ATTRIBUTE,
                    "BatchNormalization has running statistics only in training mode");
     for (int i = 1; i < 5; ++i)
@@ -138,6 +138,63 @@ class BatchNormalization final : public CpuKernel {
  private:
   float epsilon_;
   bool float_;
+};
+
+/// Of training: statistics are those of the batch, and the running ones are outputs.
+class TrainingBatchNormalization final : public provider::Kernel {
+ public:
+  explicit TrainingBatchNormalization(const NodeView& node)
+      : epsilon_(node.real("epsilon", 1e-5f)), momentum_(node.real("momentum", 0.9f)) {}
+  static provider::Verdict verdict(const NodeView& node) {
+    const provider::Verdict types = uniform<FloatTypes>(node);
+    ASHLAR_REQUIRE(types.code != ASHLAR_ACCEPTED || node.integer("training_mode") != 0, ASHLAR_ATTRIBUTE,
+                   "BatchNormalization of inference has another kernel");
+    return types;
+  }
+  void bind(BindContext& context) const override {
+    const auto x = context.input(0);
+    auto shape = std::make_unique<Channels>(x);
+    for (int i = 1; i < 5; ++i) check_channels(context, i, shape->channels);
+    context.set_output(0, x.dims());
+    context.set_output(1, {shape->channels});
+    context.set_output(2, {shape->channels});
+    context.set_binding(std::move(shape));
+  }
+  void run(const RunContext& context) const override {
+    dispatch<FloatTypes>(context.input(0).dtype(), [&]<class T>() {
+      const auto& shape = context.binding<Channels>();
+      context.parallel_for(shape.channels, grain_of(shape.batch * shape.inner * 4), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t c = begin; c < end; ++c) channel<T>(context, shape, c);
+      });
+    });
+  }
+
+ private:
+  template <class T> void channel(const RunContext& context, const Channels& shape, std::int64_t c) const {
+    const auto input = [&](int i) { return real(context.input(i).data<T>()[c]); };
+    const T* x = context.input(0).data<T>();
+    const auto each = [&](auto f) {
+      for (std::int64_t n = 0; n < shape.batch; ++n) {
+        const std::int64_t first = (n * shape.channels + c) * shape.inner;
+        for (std::int64_t i = first; i < first + shape.inner; ++i) f(i, real(x[i]));
+      }
+    };
+    const double count = static_cast<double>(shape.batch) * static_cast<double>(shape.inner);
+    Moments m;
+    each([&](std::int64_t, double v) { m.mean += v; });
+    m.mean /= count;
+    each([&](std::int64_t, double v) { m.variance += (v - m.mean) * (v - m.mean); });
+    m.variance /= count;
+    const double current[2] = {m.mean, m.variance};
+    for (int i = 1; i < 3; ++i)
+      if (context.has_output(i))
+        context.output(i).mutable_data<T>()[c] = narrow<T>(input(i + 2) * momentum_ + current[i - 1] * (1.0 - momentum_));
+    if (!context.has_output(0)) return;
+    T* y = context.output(0).mutable_data<T>();
+    const double factor = input(1) / std::sqrt(m.variance + epsilon_), bias = input(2);
+    each([&](std::int64_t i, double v) { y[i] = narrow<T>((v - m.mean) * factor + bias); });
+  }
+  float epsilon_, momentum_;
 };
 
 /// GroupNormalization; InstanceNormalization is that with a group for each channel.
@@ -350,6 +407,7 @@ class LayerNormalization final : public CpuKernel {
 
 constexpr KernelEntry kRows[] = {
     {"BatchNormalization", 9, provider::kLatest, &BatchNormalization::verdict, &provider::make<BatchNormalization>},
+    {"BatchNormalization", 14, provider::kLatest, &TrainingBatchNormalization::verdict, &provider::make<TrainingBatchNormalization>},
     {"InstanceNormalization", 6, provider::kLatest, &uniform<FloatTypes>, &provider::make<GroupNormalization>},
     {"GroupNormalization", 21, provider::kLatest, &GroupNormalization::verdict, &provider::make<GroupNormalization>},
     {"LayerNormalization", 17, provider::kLatest, &LayerNormalization::verdict, &provider::make<LayerNormalization>},

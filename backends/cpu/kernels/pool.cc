@@ -32,7 +32,7 @@ template <class T> struct MaxFold {
 template <class T> struct AverageFold {
   double sum = 0;
   void add(T x, std::int64_t) { sum += static_cast<double>(x); }
-  T finish(std::int64_t count) const { return narrow<T>(count == 0 ? 0.0 : sum / static_cast<double>(count)); }
+  T finish(std::int64_t count) const { return narrow<T>(sum / static_cast<double>(count)); }
 };
 template <class T> struct LpFold {
   double p = 2, sum = 0;
@@ -158,7 +158,7 @@ template <Kind kKind> class WindowPool final : public CpuKernel {
               total.add(image[offset], offset);
             } while (advance(tap, taps));
           }
-          if (y) y[out] = total.finish(include_pad_ ? padded_taps(w, at) : taps.count());
+          if (y) y[out] = total.finish(std::max<std::int64_t>(1, include_pad_ ? padded_taps(w, at) : taps.count()));
           if constexpr (kKind == Kind::kMax)
             if (indices) indices[out] = total.where < 0 ? -1 : index_of(b, plane, total.where);
         } while (advance(at, w.output));

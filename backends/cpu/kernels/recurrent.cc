@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "elementwise.h"
 #include "product.h"
 #include "scalar.h"
-#include "elementwise.h"
 
 namespace ashlar::cpu {
 namespace {
@@ -136,6 +136,8 @@ class Recurrent : public provider::Kernel {
                      provider::dtype_name(node.input(i).dtype()), " has no kernel");
     return provider::accept();
   }
+
+  std::uint64_t shape_only() const override { return (packed_[0] ? 2u : 0u) | (packed_[1] ? 4u : 0u); }
 
   void bind(BindContext& context) const override {
     auto plan = std::make_unique<Plan>();

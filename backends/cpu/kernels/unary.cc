@@ -40,7 +40,6 @@ class Unary : public CpuKernel {
 class Clip : public CpuKernel {
  public:
   explicit Clip(const provider::NodeView& node) : op_(tile_of(node)) {
-    // Infinities are no bounds of float16, bfloat16 and float64 either; integers have their limits.
     dispatch<NumericTypes>(node.input(0).dtype(), [&]<class T>() {
       if constexpr (is_float<T>) set_limits<T>(T(-INFINITY), T(INFINITY));
       else set_limits<T>(std::numeric_limits<T>::lowest(), std::numeric_limits<T>::max());

@@ -227,6 +227,7 @@ typedef struct AshlarStep {
   uint32_t reserved;
   uint64_t in_place;   /* bit i: output 0 may take the storage of input i, where both need as many bytes and the input is used no more */
   uint64_t bind_reads; /* bit i: bind reads the data of input i (a target shape, axes, ...) */
+  uint64_t shape_only; /* bit i: run does not read the data of input i, a constant that was packed; bind may, from any address */
   AshlarCode (*bind)(void* context, AshlarBindArgs* args, AshlarStatus* status);
   AshlarCode (*run)(void* context, const AshlarRunArgs* args, AshlarStatus* status);
   void (*release_binding)(void* context, void* binding); /* may be null */

@@ -448,6 +448,8 @@ class Kernel {
   virtual ~Kernel() = default;
   /// Bit i set: bind reads the data of input i.
   virtual std::uint64_t bind_reads() const { return 0; }
+  /// Bit i set: run does not read the data of input i, a constant that was packed. It may then lie at any address.
+  virtual std::uint64_t shape_only() const { return 0; }
   /// Bit i set: output 0 may take the storage of input i when that is used no more.
   virtual std::uint64_t in_place() const { return 0; }
   /// Reports the output shapes for the input shapes.

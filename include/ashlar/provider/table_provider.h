@@ -196,6 +196,7 @@ template <class P> class TableProvider {
         step.outputs = context.step.outputs.data();
         step.output_count = static_cast<std::uint32_t>(context.step.outputs.size());
         step.bind_reads = context.step.kernel->bind_reads();
+        step.shape_only = context.step.kernel->shape_only();
         step.in_place = context.step.kernel->in_place();
         step.bind = &bind;
         step.run = &run;

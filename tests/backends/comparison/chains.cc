@@ -341,12 +341,12 @@ void elementwise_chain(Draw& d, const Row&) {
 }
 
 constexpr Row kRows[] = {
-    {"conv_chain", conv_chain, Types::kFloat32, {}, "", 20},
-    {"window_chain", window_chain, Types::kFloat32, {}, "", 20},
-    {"matmul_chain", matmul_chain, Types::kFloat32, {}, "", 20},
-    {"attention_chain", attention_chain, Types::kFloat32, {}, "", 20},
-    {"view_chain", view_chain},
-    {"elementwise_chain", elementwise_chain, Types::kFloat32, {}, "", 10},
+    {"conv_chain", conv_chain, Types::kFloat32, {}, "", 20, 6},
+    {"window_chain", window_chain, Types::kFloat32, {}, "", 20, 6},
+    {"matmul_chain", matmul_chain, Types::kFloat32, {}, "", 20, 6},
+    {"attention_chain", attention_chain, Types::kFloat32, {}, "", 20, 6},
+    {"view_chain", view_chain, Types::kFloat32, {}, "", 1, 6},
+    {"elementwise_chain", elementwise_chain, Types::kFloat32, {}, "", 10, 6},
 };
 
 }  // namespace

@@ -32,7 +32,8 @@ constexpr const char* kUsage =
     "ashlar_kernel_comparison [--seed S] [--cases N] [--operator REGEX] [--providers cpu] [--against reference] [--time SECONDS]\n"
     "                         [--write-failures DIR] [-v]";
 constexpr int kShrinkAttempts = 400;
-constexpr int kShrunkPerRow = 3;
+constexpr std::chrono::seconds kShrinkTime{20};
+constexpr int kShrunkPerRow = 2;
 constexpr int kMissing = 77;
 
 struct Options {
@@ -108,7 +109,7 @@ class Comparison {
   explicit Comparison(const Options& options) : options_(options) {
     const std::regex filter(options.filter);
     for (const Row& row : all_rows())
-      if (std::regex_search(row.name, filter)) rows_.push_back(row);
+      if (std::regex_search(row.name, filter)) rows_.insert(rows_.end(), static_cast<std::size_t>(row.weight), row);
     if (rows_.empty()) throw std::invalid_argument(fmt::format("no operator matches '{}'", options.filter));
   }
 
@@ -150,7 +151,9 @@ class Comparison {
   void make_smaller(const Row& of, std::uint64_t seed, const Outcome& outcome) {
     Outcome last = outcome;
     const auto normal = [&](const List& list) { return taken(of, Choices(list)); };
+    const auto start = Clock::now();
     const auto fails = [&](const List& list) {
+      if (Clock::now() - start > kShrinkTime) return false;
       const Outcome now = judge_apart([&] { return judge(of, list, options_.sides); });
       if (now.kind != outcome.kind) return false;
       last = now;

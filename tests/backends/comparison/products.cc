@@ -206,11 +206,11 @@ void determinant(Draw& d, const Row& row) {
 }
 
 constexpr Row kRows[] = {
-    {"MatMul", matmul, Types::kFloats, {}, "", 10},
-    {"Gemm", gemm, Types::kFloats, {}, "", 10},
+    {"MatMul", matmul, Types::kFloats, {}, "", 10, 3},
+    {"Gemm", gemm, Types::kFloats, {}, "", 10, 3},
     {"Einsum", einsum, Types::kFloats, {}, "", 10},
     {"MatMulInteger", matmul_integer},
-    {"QLinearMatMul", quantized_matmul},
+    {"QLinearMatMul", quantized_matmul, Types::kFloats, {}, "", 1, 1, true},
     {"QuantizeLinear", quantize},
     {"DequantizeLinear", dequantize},
     {"DynamicQuantizeLinear", quantize_dynamically},

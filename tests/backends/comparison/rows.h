@@ -19,6 +19,8 @@ struct Row {
   Fill fill = {};
   const char* reals = "";  ///< names of its float attributes, with spaces between
   double slack = 1;        ///< what a long sum may add to the tolerance, in units of 1e-5 of the output's largest magnitude
+  int weight = 1;          ///< how often it is drawn
+  bool ties = false;       ///< whether an integer may lie one beside, where its quotient lies halfway
 };
 
 std::span<const Row> elementwise_rows();

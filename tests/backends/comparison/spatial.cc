@@ -182,9 +182,13 @@ void grid_sample(Draw& d, const Row& row) {
 void roi_align(Draw& d, const Row& row) {
   const Extents image = {d.extent(3), d.extent(8), d.extent(17), d.extent(17)};
   const std::string x = d.input(kFloat32, image);
-  const Extent n = d.extent(5);
-  const std::string boxes = d.operand(kFloat32, {n, {4}}, {0, 16});
-  const std::string batch = d.operand(kInt64, {n}, {0, std::max(0.0, static_cast<double>(image[0].size) - 1)});
+  const std::int64_t n = d.extent(5).size;
+  Tensor corners = d.random(kFloat32, {n, 4}, {0, 8}, d.below(64), 2);
+  float* box = corners.mutable_data<float>();
+  for (std::int64_t i = 0; i < n * 4; ++i)
+    if (i % 4 >= 2) box[i] += box[i - 2];
+  const std::string boxes = d.given(corners);
+  const std::string batch = d.operand(kInt64, {{n}}, {0, std::max(0.0, static_cast<double>(image[0].size) - 1)});
   d.apply(row.name, {x, boxes, batch},
           {{"output_height", d.between(1, 4)},
            {"output_width", d.between(1, 4)},
@@ -194,18 +198,18 @@ void roi_align(Draw& d, const Row& row) {
 }
 
 constexpr Row kRows[] = {
-    {"Conv", conv, Types::kFloats, {}, "", 10},
-    {"ConvTranspose", conv, Types::kFloats, {}, "", 10},
+    {"Conv", conv, Types::kFloats, {}, "", 10, 3},
+    {"ConvTranspose", conv, Types::kFloats, {}, "", 10, 3},
     {"ConvInteger", conv_integer},
-    {"QLinearConv", quantized_conv},
-    {"MaxPool", pool},
+    {"QLinearConv", quantized_conv, Types::kFloats, {}, "", 1, 1, true},
+    {"MaxPool", pool, Types::kFloats, {}, "", 1, 2},
     {"AveragePool", pool, Types::kFloats, {}, "", 10},
     {"LpPool", pool, Types::kFloats, {}, "", 10},
     {"MaxUnpool", unpool},
     {"GlobalAveragePool", global_pool, Types::kFloats, {}, "", 10},
     {"GlobalMaxPool", global_pool},
     {"GlobalLpPool", global_pool, Types::kFloats, {}, "", 10},
-    {"Resize", resize, Types::kFloats, {}, "", 10},
+    {"Resize", resize, Types::kFloats, {}, "", 10, 3, true},
     {"GridSample", grid_sample, Types::kFloats, {}, "", 10},
     {"RoiAlign", roi_align, Types::kFloats, {}, "", 10},
 };
