@@ -14,9 +14,9 @@ namespace ashlar::inline v0 {
 /// greater depth lie inside the one that ran them (a loop's body inside the loop).
 struct TraceEvent {
   std::string node;      ///< the original node's id
-  std::string op;        ///< the operator; its time includes binding to new shapes and allocating the outputs
+  std::string op;        ///< the operator; "(bind)" where steps were bound and laid out for a new shape
   std::string provider;  ///< "core" for what the core itself does
-  std::string kernel;
+  std::string kernel;  ///< with the operators that it absorbed: "Conv+Relu"
   std::string outputs;  ///< dtypes and shapes
   std::int64_t start_ns = 0;
   std::int64_t duration_ns = 0;

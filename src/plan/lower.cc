@@ -117,8 +117,10 @@ class Lowering {
       std::vector<Slot> inputs, outputs;
       for (std::uint32_t i = 0; i < from.input_count; ++i) inputs.push_back(slot(from.inputs[i]));
       for (std::uint32_t i = 0; i < from.output_count; ++i) outputs.push_back(slot(from.outputs[i]));
-      add_step(from.nodes[0], Runner::kProvider, name, from.kernel ? from.kernel : "", std::move(inputs), std::move(outputs)).provider_step =
-          &from;
+      std::string kernel = from.kernel ? from.kernel : "";
+      for (std::uint32_t i = 1; i < from.node_count; ++i)
+        if (from.nodes[i] < graph_.graph->nodes.size()) kernel += "+" + graph_.graph->nodes[from.nodes[i]].op_type;
+      add_step(from.nodes[0], Runner::kProvider, name, std::move(kernel), std::move(inputs), std::move(outputs)).provider_step = &from;
     }
   }
 

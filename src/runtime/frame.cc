@@ -188,6 +188,30 @@ Region& Frame::region(std::uint32_t begin, const RunState& state) {
   return *b.fresh;
 }
 
+/// The step of a region that asks for the most memory.
+ErrorContext Frame::largest_output(const Region& region) const {
+  const BoundStep* largest = nullptr;
+  std::uint64_t most = 0;
+  for (const BoundStep* bound : region.steps())
+    for (std::uint32_t i = 0; i < bound->args.output_count; ++i)
+      if (bound->args.outputs[i] && bound->outputs[i].bytes >= most) {
+        largest = bound;
+        most = bound->outputs[i].bytes;
+      }
+  return largest ? context(*largest) : ErrorContext{};
+}
+
+ErrorContext Frame::context(const BoundStep& bound) const {
+  const graph::Node& node = plan_.node(*bound.step);
+  return {.node = node.id,
+          .op = node.op_name(),
+          .opset = node.original_version,
+          .provider = bound.step->provider,
+          .tensor = {},
+          .inputs = border_types(bound.args.inputs, bound.args.input_count),
+          .file = {}};
+}
+
 void Frame::grow_arena(std::uint64_t bytes) {
   if (bytes <= arena_bytes_) return;
   arena_.reset();
@@ -198,17 +222,13 @@ void Frame::grow_arena(std::uint64_t bytes) {
 }
 
 void Frame::run_region(Region& region, const RunState& state) {
-  if (!region.steps().empty()) {
-    try {
-      grow_arena(region.arena_bytes());
-      region.place(static_cast<std::byte*>(arena_.get()), pool_, values_, output_buffers_);
-    } catch (const Error& e) {
-      throw e.with({.node = plan_.node(*region.steps().front()->step).id});
-    } catch (const std::bad_alloc&) {
-      throw Error(ErrorCode::kOutOfMemory, "out of memory", {.node = plan_.node(*region.steps().front()->step).id});
-    }
-  } else {
-    region.place(nullptr, pool_, values_, output_buffers_);
+  try {
+    grow_arena(region.arena_bytes());
+    region.place(static_cast<std::byte*>(arena_.get()), pool_, values_, output_buffers_);
+  } catch (const Error& e) {
+    throw e.with(largest_output(region));
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::kOutOfMemory, "out of memory", largest_output(region));
   }
   for (BoundStep* bound : region.steps()) run_step(*bound, state);
   for (const Slot s : region.last_uses()) values_[s] = Value();
@@ -256,13 +276,7 @@ void Frame::run_step(BoundStep& bound, const RunState& state) {
       if (bound.args.outputs[i] && bound.outputs[i].rank < 0)
         throw Error(ErrorCode::kInternal, "the kernel gave output " + std::to_string(i) + " no shape");
   } catch (const Error& e) {
-    throw e.with({.node = node.id,
-                  .op = node.op_name(),
-                  .opset = node.original_version,
-                  .provider = step.provider,
-                  .tensor = {},
-                  .inputs = border_types(bound.args.inputs, bound.args.input_count),
-                  .file = {}});
+    throw e.with(context(bound));
   }
   if (!state.trace()) return;
   TraceEvent& e = state.trace()->events.emplace_back();

@@ -79,6 +79,8 @@ class Frame {
   void run_core(const plan::Step& step, const RunState& state);
   void set_unknown_output(BoundStep& bound, std::uint32_t index, const AshlarShape& shape);
   void grow_arena(std::uint64_t bytes);
+  ErrorContext largest_output(const Region& region) const;
+  ErrorContext context(const BoundStep& bound) const;
   Frame& body(const plan::Step& step, const std::string& name);
 
   const plan::Plan& plan_;

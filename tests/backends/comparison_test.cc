@@ -64,13 +64,13 @@ TEST(Draw, MakesModelsThatLoadOfEveryRow) {
   for (const Row& row : all_rows()) {
     int agree = 0;
     std::string detail;
-    for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    for (std::uint64_t seed = 0; seed < 6; ++seed) {
       const Outcome outcome = judge(row, taken(row, Choices(seed)), sides);
       EXPECT_FALSE(outcome.failed()) << row.name << " seed " << seed << ": " << outcome.detail;
       agree += outcome.kind == Outcome::kAgrees;
       if (outcome.kind == Outcome::kBothFail) detail = outcome.detail;
     }
-    EXPECT_GE(agree, 6) << row.name << " fails too often: " << detail;
+    EXPECT_GE(agree, 3) << row.name << " fails too often: " << detail;
   }
 }
 
@@ -115,6 +115,12 @@ TEST(Shrink, KeepsTheFaultAndLittleElse) {
 }
 
 TEST(Judge, FindsAnOutputThatDiffers) {
+  if (!has(provider_names(), "reference")) GTEST_SKIP() << "this build has no provider 'reference'";
+  const Row row = {"RandomUniformLike", [](Draw& d, const Row& r) { d.apply(r.name, {d.input(DType::kFloat32, {{8}})}); }};
+  EXPECT_EQ(judge(row, List{}, {.subject = {"reference"}, .oracle = {"reference"}}).kind, Outcome::kDiffers);
+}
+
+TEST(Judge, TellsARefusalFromAFailure) {
   const auto names = provider_names();
   if (!has(names, "reference") || !has(names, "null")) GTEST_SKIP() << "this build has no provider 'reference' or 'null'";
   const Row row = row_of("Relu");

@@ -151,7 +151,8 @@ TEST(BadOptions, ANodeThatNobodyTakesIsNamedWithEveryReason) {
 
 TEST(BadData, AKernelsErrorNamesTheNodeItsInputsAndTheProvider) {
   const Session session(
-      text_model(R"(<ir_version: 8, opset_import: ["": 17]> g (float[N] x, int64[M] i) => (float[M] y) { y = Gather(x, i) })"));
+      text_model(R"(<ir_version: 8, opset_import: ["": 17]> g (float[N] x, int64[M] i) => (float[M] y) { y = Gather(x, i) })"),
+      {.providers = {"reference"}});
   const Error e = error_of([&] { session.run({{"x", Tensor::of<float>({2}, {1, 2})}, {"i", Tensor::of<std::int64_t>({1}, {2})}}); });
   EXPECT_EQ(e.code(), ErrorCode::kRuntime);
   EXPECT_EQ(e.context().node, "Gather#0");

@@ -50,6 +50,9 @@ TEST(If, ItsBodiesNodesAreInThePlacementAndTheTrace) {
   EXPECT_EQ(session.placement().nodes[0].provider, "core");
   Trace trace;
   session.run({{"c", Tensor::scalar(true)}, {"x", Tensor::of<float>({1}, {1})}}, {.trace = &trace});
+  ASSERT_EQ(trace.events.size(), 3u);  // the body binds to its shapes first
+  EXPECT_EQ(trace.events[1].op, "(bind)");
+  session.run({{"c", Tensor::scalar(true)}, {"x", Tensor::of<float>({1}, {1})}}, {.trace = &trace});
   ASSERT_EQ(trace.events.size(), 2u);
   EXPECT_EQ(trace.events[0].depth, 0);
   EXPECT_EQ(trace.events[1].depth, 1);

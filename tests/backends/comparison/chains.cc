@@ -28,7 +28,9 @@ std::string activation(Draw& d, const std::string& x) {
   switch (d.below(11)) {
     case 0: return d.apply("Relu", {x});
     case 1: return d.apply("Mul", d.flip() ? Names{x, d.apply("Sigmoid", {x})} : Names{d.apply("Sigmoid", {x}), x});
-    case 2: return d.apply("Clip", {x, scalar(d, 0), scalar(d, 6)});
+    case 2:
+      if (d.flip()) return d.apply("Clip", {x, scalar(d, 0), scalar(d, 6)});
+      return d.apply("Clip", {x, d.operand(kFloat32, {}, {-1, 0}), d.flip() ? d.operand(kFloat32, {}, {1, 6}) : ""});
     case 3: return d.apply("HardSwish", {x});
     case 4: return d.apply("Mul", {x, d.apply("HardSigmoid", {x}, {{"alpha", 1.0f / 6}, {"beta", 0.5f}})});
     case 5: return d.apply("LeakyRelu", {x}, {{"alpha", 0.1f}});
@@ -210,7 +212,9 @@ void matmul_chain(Draw& d, const Row&) {
   std::vector<Link> earlier = {link};
   for (std::int64_t i = d.between(1, 4); i > 0; --i) {
     const Extent next = d.flip() ? width : Extent{d.extent(65).size};
-    const std::string weights = d.operand(kFloat32, {link.shape.back(), next}, {-0.4, 0.4});
+    std::string weights;
+    if (d.rarely(4)) weights = d.apply("Transpose", {d.operand(kFloat32, {next, link.shape.back()}, {-0.4, 0.4})});
+    else weights = d.operand(kFloat32, {link.shape.back(), next}, {-0.4, 0.4});
     if (link.shape.size() == 2 && d.flip()) link.name = d.apply("Gemm", {link.name, weights, d.flip() ? d.operand(kFloat32, {next}) : ""});
     else link.name = d.apply("MatMul", {link.name, weights});
     link.shape.back() = next;

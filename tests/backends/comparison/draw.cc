@@ -188,13 +188,14 @@ std::string Draw::declare(const Tensor& tensor, const Extents& extents) {
   info.set_name(next_name("x"));
   auto& type = *info.mutable_type()->mutable_tensor_type();
   type.set_elem_type(static_cast<int>(tensor.dtype()));
+  case_.inputs.add(info.name(), tensor);
+  if (symbolic_ && rarely(12)) return info.name();  // not even the rank is declared
   auto& shape = *type.mutable_shape();
   for (const Extent& e : extents) {
     auto& dim = *shape.add_dim();
     if (e.fixed()) dim.set_dim_value(e.size);
     else if (e.symbol != kUnknown) dim.set_dim_param(e.symbol);
   }
-  case_.inputs.add(info.name(), tensor);
   return info.name();
 }
 

@@ -71,9 +71,11 @@ Model parse(const Case& c) {
 }
 
 bool has_symbols(const Case& c) {
-  for (const auto& input : c.model.graph().input())
+  for (const auto& input : c.model.graph().input()) {
+    if (!input.type().tensor_type().has_shape()) return true;
     for (const auto& dim : input.type().tensor_type().shape().dim())
       if (!dim.has_dim_value()) return true;
+  }
   return false;
 }
 

@@ -42,8 +42,8 @@ void reshape(Draw& d, const Row& row) {
 void flatten(Draw& d, const Row& row) {
   const Extents shape = d.shape(0, 5);
   const std::string x = d.input(dtype(d, row.types), shape);
-  d.apply(row.name, {x},
-          {{"axis", d.axis_name(d.between(0, std::max<std::int64_t>(rank_of(shape) - 1, 0)), std::max<std::int64_t>(rank_of(shape), 1))}});
+  const std::int64_t axis = d.between(0, rank_of(shape));
+  d.apply(row.name, {x}, {{"axis", axis < rank_of(shape) ? d.axis_name(axis, rank_of(shape)) : axis}});
 }
 
 void squeeze(Draw& d, const Row& row) {
@@ -215,6 +215,25 @@ void range(Draw& d, const Row& row) {
   d.apply(row.name, {start, limit, d.operand(type, {}, {0.25, 4, Fill::kNone, true})});
 }
 
+void bit_cast(Draw& d, const Row& row) {
+  const auto [from, to] =
+      d.pick({std::pair{kFloat32, kInt32}, {kInt32, kFloat32}, {kFloat64, kInt64}, {kUint8, kInt8}, {kFloat16, kUint16}});
+  const std::string x = d.input(from, d.shape(0, 4), {0, 100});
+  d.apply(row.name, {x}, {{"to", static_cast<std::int64_t>(to)}});
+}
+
+void tensor_scatter(Draw& d, const Row& row) {
+  const DType type = dtype(d, row.types);
+  Extents cache = d.shape(3, 4);
+  const std::int64_t axis = rank_of(cache) - 2, kept = cache[static_cast<std::size_t>(axis)].size;
+  Extents update = cache;
+  update[static_cast<std::size_t>(axis)] = {std::min<std::int64_t>(d.between(1, 3), kept)};
+  const std::int64_t last = kept - update[static_cast<std::size_t>(axis)].size;
+  const std::string past = d.input(type, cache), present = d.operand(type, update);
+  const std::string at = d.flip() ? d.operand(kInt64, {cache[0]}, {0, static_cast<double>(last)}) : "";
+  d.apply(row.name, {past, present, at}, {{"axis", d.axis_name(axis, rank_of(cache))}, {"mode", d.flip() ? "circular" : "linear"}});
+}
+
 constexpr Row kRows[] = {
     {"Transpose", transpose, Types::kAny},
     {"Reshape", reshape, Types::kAny},
@@ -236,6 +255,8 @@ constexpr Row kRows[] = {
     {"ConstantOfShape", filled},
     {"EyeLike", eye},
     {"Range", range},
+    {"BitCast", bit_cast},
+    {"TensorScatter", tensor_scatter, Types::kNumbers},
 };
 
 }  // namespace

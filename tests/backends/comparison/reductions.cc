@@ -110,7 +110,7 @@ void mean_variance(Draw& d, const Row& row) {
 }
 
 constexpr Fill kSmall = {-1, 1};
-constexpr Fill kScores = {-30, 30};
+constexpr Fill kScores = {-30, 30, Fill::kInfinities};
 constexpr Fill kPositive = {0.1, 3};
 
 constexpr Row kRows[] = {
@@ -126,7 +126,7 @@ constexpr Row kRows[] = {
     {"ReduceSumSquare", reduce, Types::kFloats, {}, "", 10},
     {"Softmax", along_axis, Types::kFloats, kScores},
     {"LogSoftmax", along_axis, Types::kFloats, kScores},
-    {"Hardmax", along_axis, Types::kFloats, kScores},
+    {"Hardmax", along_axis, Types::kFloats, {-30, 30}},
     {"LpNormalization", norm_of_order, Types::kFloats},
     {"CumSum", running, Types::kFloats, {}, "", 10},
     {"CumProd", running, Types::kFloats, kSmall, "", 10},
