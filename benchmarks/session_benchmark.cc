@@ -51,4 +51,18 @@ void BM_TracedRun(benchmark::State& state) {
 }
 BENCHMARK(BM_TracedRun)->Unit(benchmark::kMicrosecond);
 
+/// A batch of another size in every run, so that each binds and lays out anew.
+void BM_NewShapeEachRun(benchmark::State& state) {
+  const ashlar::Session session(ashlar::Model::load(kModel));
+  std::vector<float> images(4096 * 64, 0.5f);
+  ashlar::Run run = session.prepare();
+  std::int64_t batch = 0;
+  for (auto _ : state) {
+    batch = batch % 4096 + 1;
+    run.bind_input(0, ashlar::Tensor::view(images.data(), {batch, 1, 8, 8}));
+    run();
+  }
+}
+BENCHMARK(BM_NewShapeEachRun)->Unit(benchmark::kMicrosecond)->Iterations(512);
+
 }  // namespace

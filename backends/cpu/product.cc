@@ -81,6 +81,18 @@ struct Panels {
   std::int64_t first_vector(std::int64_t panel) const { return vectors * panel / count; }
 };
 
+/// The first `lanes` elements of v to `to`, added to what it holds or not; touches nothing behind them.
+HWY_INLINE void StoreLast(Vector v, float* to, std::int64_t lanes, bool add) {
+#if HWY_TARGET <= HWY_AVX2
+  const auto some = hn::FirstN(kTag, static_cast<std::size_t>(lanes));
+  hn::BlendedStore(add ? hn::Add(v, hn::MaskedLoad(some, kTag, to)) : v, some, kTag, to);
+#else
+  HWY_ALIGN float all[kLanes];
+  hn::Store(v, kTag, all);
+  for (std::int64_t j = 0; j < lanes; ++j) to[j] = add ? all[j] + to[j] : all[j];
+#endif
+}
+
 template <int R, int V> void Tile(const TileOperands& t) {
   Vector sums[R][V];
   HWY_UNROLL(8)
@@ -116,9 +128,7 @@ template <int R, int V> void Tile(const TileOperands& t) {
       if (v + 1 < V || t.last_lanes == kLanes) {
         hn::StoreU(t.add ? hn::Add(sums[r][v], hn::LoadU(kTag, to)) : sums[r][v], kTag, to);
       } else {
-        HWY_ALIGN float rest[kLanes];
-        hn::Store(sums[r][v], kTag, rest);
-        for (std::int64_t j = 0; j < t.last_lanes; ++j) to[j] = t.add ? rest[j] + to[j] : rest[j];
+        StoreLast(sums[r][v], to, t.last_lanes, t.add);
       }
     }
   }
@@ -143,10 +153,14 @@ inline float LoadFloat(const char* bytes, std::int64_t index) {
 void PackPanel(const void* b, std::int64_t row_stride, std::int64_t column_stride, std::int64_t first, std::int64_t depth,
                std::int64_t column, std::int64_t columns, std::int64_t width, float scale, float* to) {
   const char* from = static_cast<const char*>(b) + (first * row_stride + column * column_stride) * static_cast<std::int64_t>(sizeof(float));
-  if (column_stride == 1 && columns == width && scale == 1) {
-    for (std::int64_t k = 0; k < depth; ++k)
-      std::memcpy(to + k * width, from + k * row_stride * static_cast<std::int64_t>(sizeof(float)),
-                  static_cast<std::size_t>(width) * sizeof(float));
+  if (column_stride == 1 && scale == 1) {
+    constexpr std::size_t kBytes = static_cast<std::size_t>(kLanes) * sizeof(float);
+    for (std::int64_t k = 0; k < depth; ++k, to += width, from += row_stride * static_cast<std::int64_t>(sizeof(float))) {
+      std::int64_t j = 0;
+      for (; j + kLanes <= columns; j += kLanes) std::memcpy(to + j, from + j * static_cast<std::int64_t>(sizeof(float)), kBytes);
+      for (; j < columns; ++j) to[j] = LoadFloat(from, j);
+      for (; j < width; ++j) to[j] = 0;
+    }
     return;
   }
   constexpr std::int64_t kStep = 16;

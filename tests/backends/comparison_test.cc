@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -109,9 +108,7 @@ TEST(Shrink, KeepsTheFaultAndLittleElse) {
   Choices replay(small);
   const Case c = draw_case(row, replay);
   EXPECT_LE(c.model.graph().node_size(), 2);
-  std::multiset<std::int64_t> dims;
-  for (const std::int64_t size : c.inputs[0].second.tensor().shape()) dims.insert(size);
-  EXPECT_EQ(*dims.rbegin(), 5);
+  EXPECT_LE(c.inputs[0].second.tensor().element_count(), 8);
 }
 
 TEST(Judge, FindsAnOutputThatDiffers) {

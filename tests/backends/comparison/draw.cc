@@ -107,7 +107,7 @@ std::vector<std::int64_t> Draw::axes(std::int64_t rank, std::int64_t n) {
   return out;
 }
 
-Extent Draw::extent(std::int64_t most) {
+Extent Draw::extent(std::int64_t most, std::int64_t least) {
   constexpr auto kBound = static_cast<std::uint32_t>(std::size(kLengths)) * kRounds + 1;
   std::uint32_t choice = below(kBound);
   const bool open = symbolic_ && flip();
@@ -115,7 +115,7 @@ Extent Draw::extent(std::int64_t most) {
     const std::uint32_t second = below(kBound), third = below(kBound);
     choice = variant_ == 0 ? choice : variant_ == 1 ? second : third;
   }
-  return {std::min(length_at(choice), most), open ? "s" + std::to_string(symbols_++) : ""};
+  return {std::max(std::min(length_at(choice), most), least), open ? "s" + std::to_string(symbols_++) : ""};
 }
 
 Extent Draw::extent_of(std::initializer_list<std::int64_t> lengths) {

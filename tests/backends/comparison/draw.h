@@ -94,8 +94,8 @@ class Draw {
   /// Elements that an operand may have at most; about 4,000 at first, rarely 2^20.
   std::int64_t limit() const { return limit_; }
   void set_limit(std::int64_t limit) { limit_ = limit; }
-  /// One of the usual lengths, from 0 to 65, at most `most`.
-  Extent extent(std::int64_t most = 65);
+  /// One of the usual lengths, from 0 to 65, at most `most` and at least `least`.
+  Extent extent(std::int64_t most = 65, std::int64_t least = 0);
   /// One of these lengths.
   Extent extent_of(std::initializer_list<std::int64_t> lengths);
   Extents shape(int least_rank, int most_rank);

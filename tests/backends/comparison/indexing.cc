@@ -111,7 +111,7 @@ void scatter_tuples(Draw& d, const Row& row) {
 
 void one_hot(Draw& d, const Row& row) {
   d.set_limit(512);
-  const Extents shape = d.shape(0, 3);
+  const Extents shape = d.shape(1, 3);
   const std::int64_t depth = d.pick<std::int64_t>({1, 2, 5, 17});
   const std::string at =
       d.input(d.pick({kInt64, kInt32, kFloat32}), shape, {-1.0 * static_cast<double>(depth), static_cast<double>(depth) + 1});

@@ -176,7 +176,7 @@ void recurrent(Draw& d, const Row& row) {
 
 void attention(Draw& d, const Row& row) {
   const std::int64_t heads = d.pick<std::int64_t>({1, 2, 4}), groups = d.flip() && heads > 1 ? 2 : 1;
-  const Extent batch = d.extent(3), queries = d.extent(17), keys = d.extent(17);
+  const Extent batch = d.extent(3, 1), queries = d.extent(17, 1), keys = d.extent(17, 1);
   const std::int64_t size = d.pick<std::int64_t>({8, 16, 5}), value_size = d.pick<std::int64_t>({8, 16, 3});
   const auto of = [&](const Extent& length, std::int64_t n, std::int64_t width) { return Extents{batch, {n}, length, {width}}; };
   Names inputs = {d.input(kFloat32, of(queries, heads, size))};

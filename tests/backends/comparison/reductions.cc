@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reductions, normalisations and running sums.
 #include <algorithm>
+#include <string_view>
 
 #include "rows.h"
 
@@ -13,7 +14,7 @@ using Ints = std::vector<std::int64_t>;
 std::int64_t rank_of(const Extents& shape) { return static_cast<std::int64_t>(shape.size()); }
 
 void reduce(Draw& d, const Row& row) {
-  const bool logarithm = std::string_view(row.name).starts_with("ReduceLogSum") && row.name[12] == 0;
+  const bool logarithm = std::string_view(row.name).starts_with("ReduceLog");
   const DType type =
       d.pick({kFloat32, kFloat32, kFloat32, kFloat64, kFloat16, logarithm ? kFloat32 : kInt32, logarithm ? kFloat32 : kInt64});
   const Extents shape = d.shape(0, 5);

@@ -57,9 +57,9 @@ std::string draw_conv(Draw& d, const char* op, const std::string& x, const Exten
   Names inputs = {x, d.operand(type, weights, {-0.5, 0.5})};
   if (d.flip()) inputs.push_back(d.operand(type, {{channels}}));
   if (transposed && d.rarely(4)) {
-    w.attributes.push_back({"output_padding", Ints(w.kernel.size(), 1)});
+    std::erase_if(w.attributes, [](const auto& a) { return a.first == "strides"; });
     w.attributes.push_back({"strides", Ints(w.kernel.size(), 2)});
-    std::erase_if(w.attributes, [seen = 0](const auto& a) mutable { return a.first == "strides" && seen++ > 0; });
+    w.attributes.push_back({"output_padding", Ints(w.kernel.size(), 1)});
   }
   return d.apply(op, inputs, w.attributes);
 }
@@ -125,7 +125,8 @@ void global_pool(Draw& d, const Row& row) {
 }
 
 void unpool(Draw& d, const Row& row) {
-  const Extents image = draw_image(d, d.extent(8), 2, 16);
+  Extents image = {d.extent(3), d.extent(8)};
+  for (std::int64_t n = d.between(1, 2); n > 0; --n) image.push_back(d.extent_of({2, 4, 6, 9, 16}));
   const std::string x = d.input(kFloat32, image);
   const Ints two(image.size() - 2, 2);
   const Names y = d.apply_all("MaxPool", {x}, 2, {{"kernel_shape", two}, {"strides", two}});
