@@ -185,12 +185,21 @@ void blend_rows(const float* x, const std::int64_t* offsets, const float* weight
   HWY_DYNAMIC_DISPATCH(BlendRows)(x, offsets, weights, taps, n, y);
 }
 
-void blend_points(const float* x, const std::int64_t* offsets, const float* weights, std::int64_t taps, std::int64_t n, float* y) {
+namespace {
+template <int kTaps>
+void points(const float* x, const std::int64_t* offsets, const float* weights, std::int64_t taps, std::int64_t n, float* __restrict y) {
+  if constexpr (kTaps > 0) taps = kTaps;
   for (std::int64_t j = 0; j < n; ++j, offsets += taps, weights += taps) {
     float sum = 0;
     for (std::int64_t t = 0; t < taps; ++t) sum += weights[t] * x[offsets[t]];
     y[j] = sum;
   }
+}
+}  // namespace
+void blend_points(const float* x, const std::int64_t* offsets, const float* weights, std::int64_t taps, std::int64_t n, float* y) {
+  if (taps == 2) points<2>(x, offsets, weights, taps, n, y);
+  else if (taps == 4) points<4>(x, offsets, weights, taps, n, y);
+  else points<0>(x, offsets, weights, taps, n, y);
 }
 }  // namespace ashlar::cpu
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <stdexcept>
@@ -33,12 +34,22 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// The planted fault: an input has a dimension of five or more.
-std::string long_dimension(const Case& c) {
+bool has_long_dimension(const Case& c) {
   for (const auto& [name, value] : c.inputs)
     for (const std::int64_t size : value.tensor().shape())
-      if (size >= 5) return "long";
-  return "";
+      if (size >= 5) return true;
+  return false;
+}
+
+/// The planted fault: an element of the first output is wrong where an input has a dimension of five or more.
+void fail_when_long(const Case& c, NamedValues& outputs) {
+  if (!has_long_dimension(c) || outputs[0].second.tensor().dtype() != DType::kFloat32 || outputs[0].second.tensor().element_count() == 0)
+    return;
+  Tensor wrong = outputs[0].second.tensor().clone();
+  wrong.mutable_data<float>()[0] += 1 + std::fabs(wrong.mutable_data<float>()[0]);
+  NamedValues spoilt;
+  for (const auto& [name, value] : outputs) spoilt.add(name, spoilt.empty() ? Value(wrong) : value);
+  outputs = spoilt;
 }
 
 TEST(Choices, AreTheSameForTheSameSeedAndWhenReplayed) {
@@ -87,8 +98,9 @@ TEST(Draw, MakesVariantsOfOneModel) {
 }
 
 TEST(Shrink, KeepsTheFaultAndLittleElse) {
+  if (!has(provider_names(), "reference")) GTEST_SKIP() << "this build has no provider 'reference'";
   const Row row = row_of("conv_chain");
-  const Sides sides = {.subject = {}, .oracle = {}, .verdict = long_dimension};
+  const Sides sides = {.subject = {"reference"}, .oracle = {"reference"}, .fault = fail_when_long};
   List list;
   for (std::uint64_t seed = 0; list.empty(); ++seed) {
     const List candidate = taken(row, Choices(seed));
@@ -108,13 +120,18 @@ TEST(Shrink, KeepsTheFaultAndLittleElse) {
   Choices replay(small);
   const Case c = draw_case(row, replay);
   EXPECT_LE(c.model.graph().node_size(), 2);
-  EXPECT_LE(c.inputs[0].second.tensor().element_count(), 8);
+  EXPECT_LE(c.inputs[0].second.tensor().element_count(), 16);
 }
 
 TEST(Judge, FindsAnOutputThatDiffers) {
   if (!has(provider_names(), "reference")) GTEST_SKIP() << "this build has no provider 'reference'";
-  const Row row = {"RandomUniformLike", [](Draw& d, const Row& r) { d.apply(r.name, {d.input(DType::kFloat32, {{8}})}); }};
-  EXPECT_EQ(judge(row, List{}, {.subject = {"reference"}, .oracle = {"reference"}}).kind, Outcome::kDiffers);
+  const Row row = row_of("Relu");
+  Sides sides = {.subject = {"reference"}, .oracle = {"reference"}};
+  EXPECT_EQ(judge(row, List{}, sides).kind, Outcome::kAgrees);
+  sides.fault = [](const Case&, NamedValues& outputs) { outputs = {{outputs[0].first, Tensor::of<float>({}, {7})}}; };
+  EXPECT_EQ(judge(row, List{}, sides).kind, Outcome::kDiffers);
+  sides.fault = [](const Case&, NamedValues& outputs) { outputs = {{outputs[0].first, Tensor::of<float>({1}, {1})}}; };
+  EXPECT_EQ(judge(row, List{}, sides).kind, Outcome::kDiffers) << "the shape is another";
 }
 
 TEST(Judge, TellsARefusalFromAFailure) {

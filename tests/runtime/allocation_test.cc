@@ -10,6 +10,9 @@
 
 #include "tests/support/text_model.h"
 
+// Sanitizers have an operator new of their own.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
 namespace {
 
 std::atomic<bool> counting{false};
@@ -102,3 +105,5 @@ TEST(Allocation, ABoundRunOfTheCoreHasNone) {
 
 }  // namespace
 }  // namespace ashlar
+
+#endif

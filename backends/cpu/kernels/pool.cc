@@ -142,23 +142,24 @@ template <Kind kKind> class WindowPool final : public CpuKernel {
         const T* image = x + plane / channels * from[0] + plane % channels * from[1];
         Dims at = Dims::filled(w.rank(), 0), taps = at, tap = at;
         do {
-          std::int64_t base = 0, out = plane / channels * to[0] + plane % channels * to[1];
+          std::int64_t base = 0, inside = 1, out = plane / channels * to[0] + plane % channels * to[1];
           for (int d = 0; d < w.rank(); ++d) {
             const std::int64_t origin = at[d] * w.stride[d] - w.begin[d];
             const TapRange range(origin, w.dilation[d], w.kernel[d], 0, w.input[d]);
             taps[d] = range.last - range.first;
+            inside *= taps[d];
             base += (origin + range.first * w.dilation[d]) * from[d + 2];
             out += at[d] * to[d + 2];
           }
           Fold total = start;
-          if (taps.count() > 0) {
+          if (inside > 0) {
             do {
               std::int64_t offset = base;
               for (int d = 0; d < w.rank(); ++d) offset += tap[d] * w.dilation[d] * from[d + 2];
               total.add(image[offset], offset);
             } while (advance(tap, taps));
           }
-          if (y) y[out] = total.finish(std::max<std::int64_t>(1, include_pad_ ? padded_taps(w, at) : taps.count()));
+          if (y) y[out] = total.finish(std::max<std::int64_t>(1, include_pad_ ? padded_taps(w, at) : inside));
           if constexpr (kKind == Kind::kMax)
             if (indices) indices[out] = total.where < 0 ? -1 : index_of(b, plane, total.where);
         } while (advance(at, w.output));

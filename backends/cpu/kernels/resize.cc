@@ -325,7 +325,7 @@ class Resize final : public CpuKernel {
     });
   }
 
-  template <class T> static void pick(const RunContext& context, const Bound& b) {
+  template <class T> void pick(const RunContext& context, const Bound& b) const {
     const T* x = context.input(0).data<T>();
     T* y = context.output(0).mutable_data<T>();
     T fill;
@@ -348,10 +348,14 @@ class Resize final : public CpuKernel {
           std::fill_n(to, row, fill);
           continue;
         }
+        if (p.inner == 1 && !crops()) {
+          const std::int64_t* offset = p.offset.data();
+          for (std::int64_t j = 0; j < row; ++j) to[j] = x[base + offset[j]];
+          continue;
+        }
         for (std::int64_t j = 0; j < p.out; ++j, to += p.inner) {
           const T* from = x + base + p.offset[static_cast<std::size_t>(j)];
           if (p.outside[static_cast<std::size_t>(j)]) std::fill_n(to, p.inner, fill);
-          else if (p.inner == 1) *to = *from;
           else std::memcpy(static_cast<void*>(to), from, static_cast<std::size_t>(p.inner) * sizeof(T));
         }
       }

@@ -159,7 +159,7 @@ void image_step(Draw& d, Link& link, const std::vector<Link>& earlier) {
 }
 
 void conv_chain(Draw& d, const Row&) {
-  Link link = {"", draw_image(d, {d.pick<std::int64_t>({3, 1, 4, 8, 16, 17, 32})}, 3, 17)};
+  Link link = {"", draw_image(d, {d.pick<std::int64_t>({1, 3, 4, 8, 16, 17, 32})}, 3, 17)};
   link.name = d.input(kFloat32, link.shape);
   std::vector<Link> earlier = {link};
   const std::int64_t steps = d.between(1, 7);

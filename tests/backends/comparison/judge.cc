@@ -149,13 +149,24 @@ NamedValues run_bound(Run& run, const Session& session, const NamedValues& input
 
 std::string state(const Result& r) { return r.error ? std::string(r.error->what()) : "gives outputs"; }
 
+/// Relative to a number: a few roundings of it.
+double rounding(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32: return 0x1p-21;
+    case DType::kFloat64: return 0x1p-48;
+    case DType::kFloat16: return 0x1p-11;
+    case DType::kBFloat16: return 0x1p-8;
+    default: return 0;
+  }
+}
+
 /// The inputs, floats changed by as much as a few roundings change them.
 NamedValues shaken(const NamedValues& inputs, std::uint32_t seed) {
   std::mt19937 random(seed);
   NamedValues out;
   for (const auto& [name, value] : inputs) {
     Tensor tensor = value.tensor().clone();
-    const double step = tensor.dtype() == DType::kFloat32 ? 0x1p-21 : tensor.dtype() == DType::kFloat64 ? 0x1p-48 : 0;
+    const double step = rounding(tensor.dtype());
     for (std::size_t i = 0; step > 0 && i < static_cast<std::size_t>(tensor.element_count()); ++i)
       cli::set_number(tensor, i,
                       cli::number_at(tensor, i) * static_cast<cli::Number>(1 + step * (static_cast<double>(random()) * 0x1p-31 - 1)));
@@ -221,9 +232,10 @@ Outcome judge_model(const Row& row, const std::vector<Case>& cases, const Sides&
     const Case& c = cases[i % cases.size()];
     const Result expected = oracle ? guarded([&] { return oracle->run(c.inputs); }) : made_oracle;
     const NamedValues inputs = copied(c.inputs);
-    const Result actual = !subject            ? made_subject
-                          : i == cases.size() ? guarded([&] { return subject->run(inputs); })
-                                              : guarded([&] { return run_bound(*run, *subject, inputs, expected); });
+    Result actual = !subject            ? made_subject
+                    : i == cases.size() ? guarded([&] { return subject->run(inputs); })
+                                        : guarded([&] { return run_bound(*run, *subject, inputs, expected); });
+    if (sides.fault && !actual.error) sides.fault(c, actual.outputs);
     Outcome outcome = compare_results(row, actual, expected);
     if (outcome.kind == Outcome::kDiffers)
       outcome = compare_results(row, actual, expected, rounding_noise(*oracle, c.inputs, expected.outputs));
@@ -249,10 +261,6 @@ Case draw_case(const Row& row, Choices& choices, int variant) {
 Outcome judge(const Row& row, const std::vector<std::uint32_t>& choices, const Sides& sides) {
   try {
     const std::vector<Case> cases = variants(row, choices);
-    if (sides.verdict) {
-      const std::string reason = sides.verdict(cases[0]);
-      return reason.empty() ? Outcome{} : Outcome{Outcome::kDiffers, reason};
-    }
     return judge_model(row, cases, sides);
   } catch (const std::exception& e) {
     return {Outcome::kFailsAlone, e.what()};

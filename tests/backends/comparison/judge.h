@@ -33,8 +33,8 @@ Case draw_case(const Row& row, Choices& choices, int variant = 0);
 /// What two sides are compared on.
 struct Sides {
   std::vector<std::string> subject, oracle;  ///< providers
-  /// A stand-in for the comparison, which tests of this program use: a reason to call the case failed, or empty.
-  std::function<std::string(const Case&)> verdict = {};
+  /// A planted fault, for tests of this program: what becomes of the subject's outputs.
+  std::function<void(const Case&, NamedValues&)> fault = {};
 };
 
 /// Runs every variant of the case in one session of each side, the first again at the end.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compares providers on random cases: operators and chains of them, their attributes, shapes, dtypes and elements drawn from a seed. Case N
-// of a run is case 0 of the run with seed + N. A failing case is made smaller and printed, and written where asked for. Exit codes: 0, 1 for
-// an error, 2 when a case failed, 77 when this build lacks a provider that is asked for.
+// of a run is case 0 of the run with seed + N. A failing case is made smaller and printed, and written where asked for. Exit codes: 0, 1
+// for an error, 2 when a case failed, 77 when this build lacks a provider that is asked for.
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
