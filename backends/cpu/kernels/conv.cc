@@ -235,28 +235,11 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
     dnnl::primitive_attr attributes = onednn_attributes();
     attributes.set_post_ops(onednn_post_ops(ops_, operands));
     return onednn_.plan("convolution", [&] {
-      const auto first = [&] {
-        return Descriptor(onednn_engine(), dnnl::prop_kind::forward_inference, kAlgorithm,
-                          onednn_desc(s.input, DType::kFloat32, kChannelsLast), weight, bias,
-                          onednn_desc(s.output, DType::kFloat32, kChannelsLast), onednn_dims(w.stride), dilations, onednn_dims(w.begin),
-                          end, attributes);
-      };
-      Descriptor pd = first();
-      const std::string_view wanted = preferred(s);
-      if (wanted.empty()) return pd;
-      do {
-        if (std::string_view(pd.impl_info_str()).starts_with(wanted)) return pd;
-      } while (pd.next_impl());
-      return first();
+      return Descriptor(onednn_engine(), dnnl::prop_kind::forward_inference, kAlgorithm,
+                        onednn_desc(s.input, DType::kFloat32, kChannelsLast), weight, bias,
+                        onednn_desc(s.output, DType::kFloat32, kChannelsLast), onednn_dims(w.stride), dilations, onednn_dims(w.begin), end,
+                        attributes);
     });
-  }
-
-  /// How the name of the implementation starts that is taken instead of oneDNN's first choice: less time on AVX-512 for such shapes.
-  static std::string_view preferred(const Shape& s) {
-    if (kTransposed) return {};
-    if (s.group > 1) return s.group_inputs == 1 && s.group_outputs == 1 ? "jit_dw:avx512_core" : "";
-    if (s.window.kernel.count() == 1) return s.group_inputs <= 16 && s.window.output.count() >= 256 ? "jit_1x1:avx512_core" : "";
-    return {};
   }
 
   /// The descriptor for weights as planned where an implementation is made for them, else for those it asks for.
