@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU provider: oneDNN, Eigen, Highway and own kernels.
+// The CPU provider: oneDNN, Highway and own kernels.
 #include <hwy/targets.h>
 #include <oneapi/dnnl/dnnl.hpp>
 
@@ -26,7 +26,8 @@ struct Cpu {
   static constexpr const char* name = "cpu";
   static constexpr const char* version = "0.1.0";
   static std::span<const std::span<const provider::KernelEntry>> kernels() { return cpu_kernel_tables(); }
-  static void start(const AshlarHost* host) {
+  static void start(const AshlarHost* host, const provider::Options& options) {
+    options.allow({});
     static const bool capped = (cap_instruction_sets(host->max_isa), true);
     static_cast<void>(capped);
   }

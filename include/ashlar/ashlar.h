@@ -7,6 +7,7 @@
 #include <ashlar/error.h>
 #include <ashlar/model.h>
 #include <ashlar/placement.h>
+#include <ashlar/providers.h>
 #include <ashlar/session.h>
 #include <ashlar/tensor.h>
 #include <ashlar/trace.h>

@@ -11,7 +11,7 @@ namespace ashlar::inline v0 {
 ASHLAR_API const char* version() noexcept;
 
 /// What this build and this machine are, as JSON: {"schema": 1, "version", "onnx": {"ir_version", "opsets"}, "cpu": {"model",
-/// "isa", "processors", "affinity", "physical_cores", "quota", "threads", "threads_decided_by"}, "memory_bytes", "providers":
+/// "isa", "max_isa", "processors", "affinity", "physical_cores", "quota", "threads", "threads_decided_by"}, "memory_bytes", "providers":
 /// [{"name", "version", "available", "reason"}], "libraries"}. "threads" is what a session uses by default: the smallest of
 /// "affinity" (processors in the mask), "physical_cores" (among them) and "quota" (of the cgroup, rounded up; null when unlimited), and
 /// "threads_decided_by" names which. `ashlar doctor` prints it.

@@ -4,7 +4,9 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +22,8 @@
 namespace ashlar::inline v0 {
 
 struct SessionOptions {
-  /// Providers in order of preference: each node runs on the first that accepts it. Empty: the build's default ones.
+  /// Providers in order of preference, named as providers.h says: each node runs on the first that accepts it. Empty: the build's
+  /// default ones. One that cannot be had is an Error that says what was looked for and found; no other takes its place.
   std::vector<std::string> providers = {};
   /// Threads a run may use, the caller's included; 0: the smallest of affinity mask, control-group quota and physical cores (`ashlar doctor`
   /// shows them). Results have the same bits whenever this number is the same. Errors: kInvalidArgument when it is negative or above 256.
@@ -28,6 +31,10 @@ struct SessionOptions {
   /// Runs task(0) to task(n - 1), each once, on threads of the application's, and returns when all are done; used instead of Ashlar's
   /// own threads, which are then never started. Called from the thread that runs the session, for several runs at once.
   std::function<void(int n, const std::function<void(int)>& task)> parallel_for = {};
+  /// Bytes that this session may take of a provider's memory spaces, its runs together: "NAME" for the first space, "NAME/SPACE" for
+  /// another ("cuda", "cuda/pinned"). Weights count when the session is made, arenas where their size is known then, else when a run
+  /// binds; what would go beyond is an Error (kOutOfMemory) that names the largest tensors. Session::memory predicts the bytes.
+  std::map<std::string, std::uint64_t> memory_limits = {};
 };
 
 /// Cancels runs: pass a token to RunOptions and call cancel() from any thread. May be shared by many runs; outlives them.
@@ -107,8 +114,5 @@ class ASHLAR_API Session {
  private:
   std::shared_ptr<const Impl> impl_;
 };
-
-/// The providers of this build by name, in their default order of preference; those used only when asked for come last.
-ASHLAR_API std::vector<std::string> provider_names();
 
 }  // namespace ashlar::inline v0

@@ -54,6 +54,8 @@ void rethrow_parallel_failure() {
 Host::Host(core::Executor executor, std::shared_ptr<WeightStore> weights) : executor_(std::move(executor)), weights_(std::move(weights)) {
   abi_ = {.struct_size = sizeof(AshlarHost),
           .abi_version = ASHLAR_ABI_VERSION,
+          .abi_layout = ASHLAR_ABI_LAYOUT,
+          .features = ASHLAR_CORE_FEATURES,
           .core = this,
           .log = &log,
           .parallel_for = [](void* core, std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
@@ -62,15 +64,15 @@ Host::Host(core::Executor executor, std::shared_ptr<WeightStore> weights) : exec
           .string_set = &string_set,
           .threads = executor_.threads,
           .max_isa = static_cast<std::int32_t>(core::max_isa()),
-          .packed = [](void* core, const AshlarTensor* source, const char* packing, std::uint64_t bytes,
+          .packed = [](void* core, std::uint32_t space, const AshlarTensor* source, const char* packing, std::uint64_t bytes,
                        AshlarCode (*fill)(void*, void*, AshlarStatus*), void* context, const void** memory, AshlarStatus* status) {
             return provider::guarded(status, [&] {
+              if (space != ASHLAR_SPACE_HOST) throw provider::Failure(ASHLAR_UNSUPPORTED, "constants are packed in host memory only");
               WeightStore* store = static_cast<Host*>(core)->weights_.get();
               if (!store) throw provider::Failure(ASHLAR_UNSUPPORTED, "this host keeps no weights");
               try {
                 *memory = store->packed(source->data, source->bytes, packing, bytes, [&](void* to) {
-                  AshlarStatus failure{};
-                  failure.struct_size = sizeof(failure);
+                  AshlarStatus failure = provider::new_status();
                   if (const AshlarCode code = fill(context, to, &failure)) throw provider::Failure(code, failure.message);
                 });
               } catch (const Error& e) {

@@ -3,18 +3,15 @@
 
 #include <cstring>
 
+#include <ashlar/provider/failure.h>
+
 #include "core/text.h"
 #include "partition/graph_view.h"
 #include "partition/host.h"
 
 namespace ashlar::partition {
 
-AshlarStatus new_status() noexcept {
-  AshlarStatus status{};
-  status.struct_size = sizeof(status);
-  status.node = ASHLAR_NONE;
-  return status;
-}
+using provider::new_status;
 
 Error to_error(AshlarCode code, const AshlarStatus& status, ErrorContext context) {
   const bool known = code >= ASHLAR_INVALID_ARGUMENT && code <= ASHLAR_INTERNAL;

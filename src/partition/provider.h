@@ -83,7 +83,4 @@ class Provider : public std::enable_shared_from_this<Provider> {
 
 /// The Error of a failed call. `context` is what the core knows of the place.
 Error to_error(AshlarCode code, const AshlarStatus& status, ErrorContext context);
-/// An empty status with its size set.
-AshlarStatus new_status() noexcept;
-
 }  // namespace ashlar::partition

@@ -93,15 +93,7 @@ class Lowering {
     const std::string& name = program->provider().name();
     const auto graph_values = static_cast<std::uint32_t>(graph_.graph->values.size());
     const auto own_values = static_cast<Slot>(plan_->slots.size());  // a program's own values are numbered from the graph's value count
-    for (std::uint32_t v = 0; v < program->value_count(); ++v) {
-      const AshlarProgramValue& value = program->value(v);
-      if (value.space != ASHLAR_SPACE_HOST)
-        throw Error(ErrorCode::kUnsupported, "it has values outside host memory, which this version of the core does not lay out",
-                    {.provider = name});
-      if (value.value != graph_values + (plan_->slots.size() - own_values))
-        throw Error(ErrorCode::kInternal, "a program's own values are not numbered in order", {.provider = name});
-      plan_->slots.push_back({.dtype = static_cast<DType>(value.dtype)});
-    }
+    for (std::uint32_t v = 0; v < program->value_count(); ++v) plan_->slots.push_back({.dtype = static_cast<DType>(program->value(v).dtype)});
     const auto slot = [&](std::uint32_t id) -> Slot {
       if (id == ASHLAR_NONE || id < graph_values) return id;
       if (own_values + (id - graph_values) >= plan_->slots.size())

@@ -263,11 +263,7 @@ void Frame::run_step(BoundStep& bound, const RunState& state) {
         bound.outputs[i].data = nullptr;
       }
   }
-  AshlarStatus status;  // filled by a failure only
-  status.struct_size = sizeof(status);
-  status.code = ASHLAR_OK;
-  status.node = ASHLAR_NONE;
-  status.message[0] = 0;
+  AshlarStatus status = provider::new_status();
   try {
     if (const AshlarCode code = step.provider_step->run(step.provider_step->context, &bound.args, &status))
       throw partition::to_error(code, status, {});

@@ -263,7 +263,7 @@ bool Region::bind_step(std::uint32_t index, const std::vector<Value>& values, Sc
     args.inputs = inputs;
     args.outputs = bound.shapes;
     args.input_offsets = bound.input_offsets;
-    AshlarStatus status = partition::new_status();
+    AshlarStatus status = provider::new_status();
     const AshlarCode code = at_border.bind(at_border.context, &args, &status);
     bound.args.binding = args.binding;
     if (code) throw partition::to_error(code, status, {});

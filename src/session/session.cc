@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include <ashlar/error.h>
+#include <ashlar/providers.h>
 #include <ashlar/session.h>
 
 #include "core/machine.h"

@@ -30,7 +30,7 @@ TEST(Border, AnotherVersionIsRefusedWithBothNumbers) {
   const partition::Host services{core::Executor{}};
   AshlarHost host = services.abi();
   host.abi_version = 77;
-  AshlarStatus status = partition::new_status();
+  AshlarStatus status = provider::new_status();
   EXPECT_EQ(ashlar_provider_entry_reference(&host, &status), nullptr);
   EXPECT_NE(std::strstr(status.message, "77"), nullptr);
   EXPECT_NE(std::strstr(status.message, "version 0"), nullptr);
@@ -64,7 +64,7 @@ TEST(Border, APreparedStepBindsAndRuns) {
   shape.dtype = 1;
   std::uint64_t offsets[] = {ASHLAR_NO_OFFSET};
   AshlarBindArgs bind{sizeof(AshlarBindArgs), 1, 1, 0, inputs, &shape, offsets, 0, nullptr};
-  AshlarStatus status = partition::new_status();
+  AshlarStatus status = provider::new_status();
   ASSERT_EQ(step.bind(step.context, &bind, &status), ASHLAR_OK) << status.message;
   EXPECT_EQ(shape.rank, 2);
   EXPECT_EQ(shape.dims[1], 3);
@@ -74,7 +74,7 @@ TEST(Border, APreparedStepBindsAndRuns) {
 }
 
 TEST(Border, AnExceptionBecomesAStatus) {
-  AshlarStatus status = partition::new_status();
+  AshlarStatus status = provider::new_status();
   EXPECT_EQ(provider::guarded(&status, [] { provider::check(false, "index ", 7, " is out of range"); }), ASHLAR_RUNTIME);
   EXPECT_STREQ(status.message, "index 7 is out of range");
   EXPECT_EQ(provider::guarded(&status, [] { throw std::bad_alloc(); }), ASHLAR_OUT_OF_MEMORY);

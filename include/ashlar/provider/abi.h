@@ -10,7 +10,11 @@
  *   Loop and Scan, unless a provider claims the node whole.
  *
  * Threads: create, verdict, prepare and release are called by one thread at a time per instance. bind and run of one step
- * may be called by several threads at once, each with a binding of its own.
+ * may be called by several threads at once, each with a binding of its own. So may the functions of AshlarDevice; a queue and
+ * the events signalled on it are used by one thread at a time.
+ *
+ * Versions: the entry function gets the core's version in AshlarHost and answers with its own in AshlarProvider; while the version is
+ * 0, the layouts must be equal too. Either side refuses with both numbers.
  */
 #ifndef ASHLAR_PROVIDER_ABI_H_
 #define ASHLAR_PROVIDER_ABI_H_
@@ -23,6 +27,7 @@ extern "C" {
 #endif
 
 #define ASHLAR_ABI_VERSION 0u
+#define ASHLAR_ABI_LAYOUT 0x00000000u /* a checksum of every struct, constant and signature below; a test says its value */
 #define ASHLAR_MAX_RANK 16
 #define ASHLAR_NONE 0xffffffffu /* an absent value or node */
 #define ASHLAR_NO_OFFSET UINT64_MAX
@@ -54,9 +59,10 @@ typedef struct AshlarString {
 #define ASHLAR_SPACE_HOST 0u
 
 /* A tensor. dtype is a number of ONNX's TensorProto.DataType. Elements are dense and row-major when layout is 0; sub-byte
- * elements are packed, the first in the low bits. Operands of a run are aligned for their elements (what the core allocates
- * to 64 bytes); constants in a graph view may lie at any address of a mapped file: read those with memcpy. The data of a string tensor is opaque: use
- * AshlarHost::string_get and string_set. */
+ * elements are packed, the first in the low bits. Operands of a run are aligned for their elements and no further: a view, an input
+ * stored inside another output and a caller's memory begin anywhere. Constants in a graph view may lie at any address of a mapped
+ * file: read those with memcpy. data is an address of `space`. The data of a string tensor is opaque: use AshlarHost::string_get
+ * and string_set; string tensors live in host memory. */
 typedef struct AshlarTensor {
   uint32_t struct_size;
   int32_t dtype;
@@ -180,8 +186,8 @@ typedef struct AshlarBindArgs {
   uint32_t struct_size;
   uint32_t input_count;
   uint32_t output_count;
-  uint32_t reserved;
-  const AshlarTensor* const* inputs; /* null where left out; data set only where AshlarStep::bind_reads asks for it, or for constants */
+  uint32_t workspace_space; /* the memory space of the workspace; host memory unless bind says otherwise */
+  const AshlarTensor* const* inputs; /* null where left out; data, in host memory, only where AshlarStep::bind_reads asks for it, or for constants */
   AshlarShape* outputs;              /* dtype comes in from the graph */
   uint64_t* input_offsets; /* per input, set to ASHLAR_NO_OFFSET beforehand: the byte of output 0 from which on it may itself be stored */
   uint64_t workspace_bytes;
@@ -196,49 +202,56 @@ typedef struct AshlarRunArgs {
   uint32_t reserved;
   const AshlarTensor* const* inputs; /* null where left out */
   AshlarTensor* const* outputs;      /* null where nobody wants it; data null until set_output where bind gave rank -1 */
-  void* workspace;                   /* aligned to 64 bytes */
+  void* workspace;                   /* aligned to 64 bytes, or as its space is */
   void* binding;
-  void* queue; /* of the provider's queue functions; null for a host step */
+  void* queue; /* the handle that AshlarDevice::queue_create gave; null for a host step */
   void* core;  /* passed to set_output */
-  /* Gives an output whose shape depends on data its storage: afterwards outputs[index] has dims and data. Once per output. */
+  /* Gives an output whose shape depends on data its storage, in the space of the value: afterwards outputs[index] has dims and data.
+   * Once per output, before run returns: a queued step whose shapes depend on data drains its queue itself. */
   AshlarCode (*set_output)(void* core, uint32_t index, const AshlarShape* shape, AshlarStatus* status);
 } AshlarRunArgs;
+
+enum { ASHLAR_STEP_NO_CAPTURE = 1 }; /* AshlarStep::flags: run must not be recorded (AshlarDevice::capture_begin) */
 
 /* Sharing storage is the core's choice: run compares the pointers it gets, and has nothing to do for an output whose view_of it finds
  * in place, or for an input that already lies at its offset.
  *
- * One unit of execution. Steps of a program run in order; a step whose queue is not 0 is enqueued there, after the events it
- * waits for. */
+ * One unit of execution. run of a step whose queue is 0 is done when it returns. run of another enqueues its work on the queue of
+ * that number and may return before the work is done; its operands, workspace and binding stay as they are until then. The core
+ * orders what shares operands: steps of one queue run in order, and it puts waits between queues and before host steps. waits and
+ * signals are for an order that operands do not show. */
 typedef struct AshlarStep {
   uint32_t struct_size;
-  uint32_t queue; /* 0: runs on the calling thread and is done on return */
+  uint32_t queue; /* 0: runs on the calling thread; else a queue of the provider, from 1 */
   void* context;  /* the provider's, valid until release */
   const char* kernel;
   const uint32_t* nodes;   /* the nodes of the graph view that this step computes */
   const uint32_t* inputs;  /* value ids; a constant that was packed in prepare need not be among them */
-  const uint32_t* outputs; /* ids from AshlarGraph::value_count up are the program's own intermediate values */
-  const uint32_t* waits;   /* events of this program that must have been signalled */
-  const uint32_t* signals; /* events this step signals when it is done */
+  const uint32_t* outputs; /* ids from AshlarGraph::value_count up are AshlarProgram::values */
+  const uint32_t* waits;   /* events of this program, below AshlarProgram::event_count, that earlier steps signal */
+  const uint32_t* signals; /* events that are signalled when this step is done */
+  /* The memory space in which run reads input i, and writes output i; null: host memory for all. Where two steps want a value in two
+   * spaces, the core copies it: constants once, others as soon as they are there. */
+  const uint32_t* input_spaces;
+  const uint32_t* output_spaces;
   uint32_t node_count;
   uint32_t input_count;
   uint32_t output_count;
   uint32_t wait_count;
   uint32_t signal_count;
-  uint32_t reserved;
+  uint32_t flags; /* ASHLAR_STEP_* */
   uint64_t in_place;   /* bit i: output 0 may take the storage of input i, where both need as many bytes and the input is used no more */
   uint64_t bind_reads; /* bit i: bind reads the data of input i (a target shape, axes, ...) */
-  uint64_t shape_only; /* bit i: run does not read the data of input i, a constant that was packed; bind may, from any address */
+  uint64_t shape_only; /* bit i: run does not read the data of input i (a constant that was packed, a target shape); bind may, from any address */
   AshlarCode (*bind)(void* context, AshlarBindArgs* args, AshlarStatus* status);
   AshlarCode (*run)(void* context, const AshlarRunArgs* args, AshlarStatus* status);
   void (*release_binding)(void* context, void* binding); /* may be null */
 } AshlarStep;
 
-/* A value of a program's own, or one that lives elsewhere than in host memory. */
+/* A value of a program's own: its id is AshlarGraph::value_count plus its index. It lives where the step that writes it says. */
 typedef struct AshlarProgramValue {
   uint32_t struct_size;
-  uint32_t value; /* an id of the graph view, or of the program's own: from AshlarGraph::value_count up */
-  uint32_t space;
-  int32_t dtype; /* of the program's own values; 0 for the graph's */
+  int32_t dtype;
 } AshlarProgramValue;
 
 /* A claimed subgraph, lowered. Filled by prepare; everything in it is the provider's until release. */
@@ -261,9 +274,21 @@ typedef struct AshlarProgram {
 enum { ASHLAR_ISA_BASELINE = 1, ASHLAR_ISA_AVX2 = 2, ASHLAR_ISA_AVX512 = 3, ASHLAR_ISA_AMX = 4 };
 /* clang-format on */
 
+/* AshlarHost::features: what a core can do. */
+/* clang-format off */
+enum {
+  ASHLAR_CORE_DEVICES = 1,  /* it drives AshlarDevice: memory spaces, queues, events, copies */
+  ASHLAR_CORE_PACKED = 2,   /* it keeps packed constants */
+  ASHLAR_CORE_CAPTURE = 4,  /* it records and replays */
+  ASHLAR_CORE_FEATURES = 7
+};
+/* clang-format on */
+
 typedef struct AshlarHost {
   uint32_t struct_size;
-  uint32_t abi_version;
+  uint32_t abi_version; /* ASHLAR_ABI_VERSION, ASHLAR_ABI_LAYOUT it was built with */
+  uint32_t abi_layout;
+  uint32_t features; /* ASHLAR_CORE_* */
   void* core;
   /* level: 0 debug, 1 info, 2 warning, 3 error. */
   void (*log)(void* core, int32_t level, const char* message);
@@ -276,9 +301,10 @@ typedef struct AshlarHost {
   int32_t threads;  /* that parallel_for uses at most, the caller's included */
   int32_t max_isa;  /* ASHLAR_ISA_*: a provider uses no instructions beyond */
   /* A constant in a provider's own form, kept once for every session of the model that asks for the same constant and packing, as long
-   * as the provider instance lives. fill writes it into `bytes` bytes, aligned to 64, where it is not there yet. Called in prepare
-   * or bind. The source's own pages may leave memory afterwards: they are read again at need. */
-  AshlarCode (*packed)(void* core, const AshlarTensor* source, const char* packing, uint64_t bytes,
+   * as the provider instance lives (in a space of the device's: as long as the instance). fill writes it into `bytes` bytes, aligned
+   * to 64 or as the space is, where it is not there yet. Called in prepare or bind. The source's own pages may leave memory
+   * afterwards: they are read again at need. Fails with ASHLAR_OUT_OF_MEMORY at a limit. */
+  AshlarCode (*packed)(void* core, uint32_t space, const AshlarTensor* source, const char* packing, uint64_t bytes,
                        AshlarCode (*fill)(void* context, void* memory, AshlarStatus* status), void* context, const void** memory,
                        AshlarStatus* status);
 } AshlarHost;
@@ -287,37 +313,73 @@ typedef struct AshlarHost {
 
 typedef struct AshlarSpaceInfo {
   uint32_t struct_size;
-  uint32_t host_accessible;
-  const char* name; /* "device", "pinned" */
-  uint64_t total_bytes;
-  uint64_t alignment;
+  uint32_t host_accessible; /* the calling thread may read and write it */
+  const char* name;         /* "device", "pinned" */
+  uint64_t total_bytes;     /* that allocate gives out at most, over all callers; 0: not known */
+  uint64_t alignment;       /* of what allocate gives, a power of two; at least 64 */
 } AshlarSpaceInfo;
+
+/* AshlarProviderInfo::features: what a provider's device can do. */
+/* clang-format off */
+enum {
+  ASHLAR_DEVICE_CAPTURE = 1, /* capture_begin and what follows it */
+  ASHLAR_DEVICE_TIMES = 2    /* event_time */
+};
+/* clang-format on */
 
 typedef struct AshlarProviderInfo {
   uint32_t struct_size;
   uint32_t space_count; /* spaces numbered from 1 */
   uint32_t queue_count; /* queues numbered from 1 */
-  uint32_t features;    /* none in version 0 */
+  uint32_t features;    /* ASHLAR_DEVICE_* */
+  uint32_t required_features; /* ASHLAR_CORE_* it cannot do without */
+  uint32_t upload_queue;      /* where the core enqueues copies from host memory, and to it; may be one that steps use */
+  uint32_t download_queue;
+  uint32_t staging_space;     /* host-accessible: the host side of every copy is put there; 0: copy takes any host memory */
   const AshlarSpaceInfo* spaces;
   uint64_t space_stride;
   const char* device; /* a sentence: model, driver */
 } AshlarProviderInfo;
 
-/* Null for a provider that works in host memory on the calling thread. All functions take the instance. */
+/* Null for a provider that works in host memory on the calling thread. All functions take the instance.
+ *
+ * After a failure on the device, what was enqueued behind it may be left out, but its events are signalled, as failed: no wait hangs.
+ * synchronize, drain and later calls then report ASHLAR_DEVICE_ERROR. */
 typedef struct AshlarDevice {
   uint32_t struct_size;
   uint32_t reserved;
+  /* ASHLAR_OUT_OF_MEMORY where the device has not that much left. */
   AshlarCode (*allocate)(void* instance, uint32_t space, uint64_t bytes, void** memory, AshlarStatus* status);
+  /* No work that uses the memory is pending. */
   void (*free)(void* instance, uint32_t space, void* memory);
+  /* A queue of its own for the caller, of the number's kind. Work enqueued on it is done in order. */
   AshlarCode (*queue_create)(void* instance, uint32_t queue, void** handle, AshlarStatus* status);
-  void (*queue_destroy)(void* instance, void* handle);
-  AshlarCode (*event_create)(void* instance, void** event, AshlarStatus* status);
+  void (*queue_destroy)(void* instance, void* handle); /* drained before */
+  /* timed: event_time will be asked of it. */
+  AshlarCode (*event_create)(void* instance, int32_t timed, void** event, AshlarStatus* status);
   void (*event_destroy)(void* instance, void* event);
+  /* The event is signalled when the work enqueued so far is done. It may be signalled again once nothing waits for it. */
   AshlarCode (*signal)(void* instance, void* queue, void* event, AshlarStatus* status);
-  AshlarCode (*wait)(void* instance, void* queue, void* event, AshlarStatus* status); /* queue null: the calling thread waits */
+  /* Work enqueued later waits for the event, whose signal was enqueued before, on any queue of the instance. */
+  AshlarCode (*wait)(void* instance, void* queue, void* event, AshlarStatus* status);
+  /* The calling thread waits until the event is signalled, at most timeout_ns (0: asks only; negative: without limit), and says whether
+   * it is. */
+  AshlarCode (*synchronize)(void* instance, void* event, int64_t timeout_ns, int32_t* signalled, AshlarStatus* status);
+  /* When a timed event was signalled, in nanoseconds of CLOCK_MONOTONIC. */
+  AshlarCode (*event_time)(void* instance, void* event, int64_t* ns, AshlarStatus* status);
+  /* Enqueues a copy between two spaces, or within one. Both sides stay as they are until it is done. */
   AshlarCode (*copy)(void* instance, void* queue, void* to, uint32_t to_space, const void* from, uint32_t from_space, uint64_t bytes,
                      AshlarStatus* status);
+  /* The calling thread waits until the queue is empty. */
   AshlarCode (*drain)(void* instance, void* queue, AshlarStatus* status);
+  /* Between begin and end, what is enqueued on the queue (steps and copies, no signals and waits) is recorded and not done. replay enqueues
+   * all of it again, with the same operands; it may be called any number of times until recording_destroy. */
+  AshlarCode (*capture_begin)(void* instance, void* queue, AshlarStatus* status);
+  AshlarCode (*capture_end)(void* instance, void* queue, void** recording, AshlarStatus* status); /* ends it also when it fails */
+  AshlarCode (*replay)(void* instance, void* queue, void* recording, AshlarStatus* status);
+  void (*recording_destroy)(void* instance, void* recording);
+  /* ASHLAR_OK while the device can go on; ASHLAR_DEVICE_ERROR and why, once it is lost: every later run then fails with that. */
+  AshlarCode (*state)(void* instance, AshlarStatus* status);
 } AshlarDevice;
 
 /* ---- A provider ---- */
@@ -329,10 +391,13 @@ typedef struct AshlarOption {
 
 typedef struct AshlarProvider {
   uint32_t struct_size;
-  uint32_t abi_version; /* ASHLAR_ABI_VERSION it was built with */
+  uint32_t abi_version; /* ASHLAR_ABI_VERSION, ASHLAR_ABI_LAYOUT it was built with */
+  uint32_t abi_layout;
+  uint32_t reserved;
   const char* name;
   const char* version;
-  /* host outlives the instance. Fails with ASHLAR_UNAVAILABLE where the machine lacks what the provider needs. */
+  /* host outlives the instance. Fails with ASHLAR_UNAVAILABLE where the machine lacks what the provider needs, saying what was looked for
+   * and what was found (library, version, path, driver), and with ASHLAR_INVALID_ARGUMENT for an option it does not know. */
   AshlarCode (*create)(const AshlarHost* host, const AshlarOption* options, uint32_t option_count, void** instance, AshlarStatus* status);
   void (*destroy)(void* instance);
   AshlarCode (*describe)(void* instance, AshlarProviderInfo* info, AshlarStatus* status);
@@ -344,8 +409,9 @@ typedef struct AshlarProvider {
   const AshlarDevice* device; /* may be null */
 } AshlarProvider;
 
-/* The one symbol a provider library exports. In-tree providers linked statically name it ashlar_provider_entry_NAME. The
- * table must stay valid while the library is loaded. Null, with *status filled, when the versions do not go together. */
+/* The one symbol a provider library exports, `ashlar_provider_entry`. In-tree providers linked statically name it
+ * ashlar_provider_entry_NAME. The table must stay valid while the library is loaded. Null, with *status filled, when the versions do
+ * not go together. Looks at no field of host but struct_size, abi_version and abi_layout. */
 typedef const AshlarProvider* (*AshlarProviderEntry)(const AshlarHost* host, AshlarStatus* status);
 
 #ifdef __cplusplus

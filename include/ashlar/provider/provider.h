@@ -6,81 +6,23 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
-#include <exception>
-#include <initializer_list>
 #include <memory>
-#include <new>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <ashlar/dtype.h>
 #include <ashlar/provider/abi.h>
+#include <ashlar/provider/dims.h>
+#include <ashlar/provider/failure.h>
 
 namespace ashlar::provider {
 
 using ashlar::DType;
-
-/// What kernels throw; TableProvider makes it the status of the call.
-class Failure : public std::exception {
- public:
-  Failure(AshlarCode code, std::string message) : code_(code), message_(std::move(message)) {}
-  AshlarCode code() const noexcept { return code_; }
-  const char* what() const noexcept override { return message_.c_str(); }
-
- private:
-  AshlarCode code_;
-  std::string message_;
-};
-
-/// The arguments, written one after the other.
-template <class... Args> std::string concat(const Args&... args) {
-  std::ostringstream out;
-  (out << ... << args);
-  return out.str();
-}
-
-/// Throws a Failure when the data makes the operator impossible (an index out of range, shapes that do not go together).
-template <class... Args> void check(bool condition, const Args&... message) {
-  if (!condition) [[unlikely]]
-    throw Failure(ASHLAR_RUNTIME, concat(message...));
-}
-
-inline void set_status(AshlarStatus* status, AshlarCode code, std::string_view message) noexcept {
-  if (!status) return;
-  status->code = code;
-  status->node = ASHLAR_NONE;
-  const std::size_t n = std::min(message.size(), sizeof(status->message) - 1);
-  std::memcpy(status->message, message.data(), n);
-  status->message[n] = 0;
-}
-
-/// Runs `body` and makes any exception a status.
-template <class Body> AshlarCode guarded(AshlarStatus* status, Body&& body) noexcept {
-  try {
-    body();
-    return ASHLAR_OK;
-  } catch (const Failure& e) {
-    set_status(status, e.code(), e.what());
-    return e.code();
-  } catch (const std::bad_alloc&) {
-    set_status(status, ASHLAR_OUT_OF_MEMORY, "out of memory");
-    return ASHLAR_OUT_OF_MEMORY;
-  } catch (const std::exception& e) {
-    set_status(status, ASHLAR_INTERNAL, e.what());
-    return ASHLAR_INTERNAL;
-  } catch (...) {
-    set_status(status, ASHLAR_INTERNAL, "an exception of unknown type");
-    return ASHLAR_INTERNAL;
-  }
-}
 
 inline const char* dtype_name(DType dtype) {
   static constexpr const char* names[] = {"undefined",      "float32",    "uint8",          "int8",       "uint16",    "int16",
@@ -90,85 +32,6 @@ inline const char* dtype_name(DType dtype) {
                                           "float8e8m0",     "uint2",      "int2",           "float6e2m3", "float6e3m2"};
   const auto i = static_cast<std::size_t>(dtype);
   return i < std::size(names) ? names[i] : "undefined";
-}
-
-/// Dimensions, outermost first, in place.
-class Dims {
- public:
-  Dims() = default;
-  Dims(std::initializer_list<std::int64_t> dims) { assign(dims.begin(), dims.size()); }
-  explicit Dims(std::span<const std::int64_t> dims) { assign(dims.data(), dims.size()); }
-  static Dims filled(int rank, std::int64_t value) {
-    Dims d;
-    for (int i = 0; i < rank; ++i) d.push_back(value);
-    return d;
-  }
-
-  int rank() const { return rank_; }
-  std::size_t size() const { return static_cast<std::size_t>(rank_); }
-  std::int64_t operator[](std::int64_t i) const { return dims_[static_cast<std::size_t>(i)]; }
-  std::int64_t& operator[](std::int64_t i) { return dims_[static_cast<std::size_t>(i)]; }
-  std::int64_t* begin() { return dims_.data(); }
-  std::int64_t* end() { return dims_.data() + rank_; }
-  const std::int64_t* begin() const { return dims_.data(); }
-  const std::int64_t* end() const { return dims_.data() + rank_; }
-  const std::int64_t* data() const { return dims_.data(); }
-  std::span<const std::int64_t> span() const { return {dims_.data(), size()}; }
-  void push_back(std::int64_t dim) {
-    check(rank_ < ASHLAR_MAX_RANK, "more than ", ASHLAR_MAX_RANK, " dimensions");
-    dims_[static_cast<std::size_t>(rank_++)] = dim;
-  }
-  void insert(int at, std::int64_t dim) {
-    push_back(dim);
-    std::rotate(begin() + at, end() - 1, end());
-  }
-  void erase(int at) {
-    std::copy(begin() + at + 1, end(), begin() + at);
-    --rank_;
-  }
-  /// The product of dims[first, last). A Failure when no 64 bits hold it.
-  std::int64_t product(int first, int last) const {
-    std::int64_t p = 1;
-    for (int i = first; i < last; ++i)
-      check(!__builtin_mul_overflow(p, dims_[static_cast<std::size_t>(i)], &p), "the shape ", to_string(), " has too many elements");
-    return p;
-  }
-  std::int64_t count() const { return product(0, rank_); }
-  std::string to_string() const {
-    std::string s = "[";
-    for (int i = 0; i < rank_; ++i) s += (i ? "," : "") + std::to_string(dims_[static_cast<std::size_t>(i)]);
-    return s + "]";
-  }
-  friend bool operator==(const Dims& a, const Dims& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
-  friend std::ostream& operator<<(std::ostream& out, const Dims& d) { return out << d.to_string(); }
-
- private:
-  void assign(const std::int64_t* dims, std::size_t n) {
-    check(n <= ASHLAR_MAX_RANK, "more than ", ASHLAR_MAX_RANK, " dimensions");
-    std::copy(dims, dims + n, dims_.begin());
-    rank_ = static_cast<int>(n);
-  }
-  std::array<std::int64_t, ASHLAR_MAX_RANK> dims_{};
-  int rank_ = 0;
-};
-
-/// `axis` brought into [0, rank); a Failure that names it when it is outside [-rank, rank).
-inline int normalize_axis(std::int64_t axis, int rank) {
-  check(axis >= -rank && axis < rank, "axis ", axis, " is outside [-", rank, ", ", rank, ")");
-  return static_cast<int>(axis < 0 ? axis + rank : axis);
-}
-
-/// The shape two shapes broadcast to by numpy's rule; a Failure that names both when they do not.
-inline Dims broadcast(const Dims& a, const Dims& b) {
-  const int rank = std::max(a.rank(), b.rank());
-  Dims out = Dims::filled(rank, 1);
-  for (int i = 0; i < rank; ++i) {
-    const std::int64_t x = i < rank - a.rank() ? 1 : a[i - (rank - a.rank())];
-    const std::int64_t y = i < rank - b.rank() ? 1 : b[i - (rank - b.rank())];
-    check(x == y || x == 1 || y == 1, "shapes ", a, " and ", b, " do not broadcast");
-    out[i] = x == 1 ? y : x;
-  }
-  return out;
 }
 
 /// A tensor at the border. Borrows.
@@ -208,8 +71,7 @@ class TensorView {
     return {s.data, s.size};
   }
   void set_string(std::int64_t i, std::string_view value) const {
-    AshlarStatus status{};
-    status.struct_size = sizeof(AshlarStatus);
+    AshlarStatus status = new_status();
     if (const AshlarCode code = host_->string_set(tensor_, static_cast<std::uint64_t>(i), {value.data(), value.size()}, &status))
       throw Failure(code, status.message);
   }
@@ -347,12 +209,13 @@ struct Binding {
 
 /// A constant in a provider's own form (AshlarHost::packed): the same memory for the same constant and packing. `fill` writes `bytes`
 /// bytes, aligned to 64, and may throw; it is not called where another session packed the constant before.
-template <class Fill> const void* packed(const AshlarHost* host, const TensorView& constant, const char* packing, std::uint64_t bytes, Fill fill) {
+template <class Fill>
+const void* packed(const AshlarHost* host, const TensorView& constant, const char* packing, std::uint64_t bytes, Fill fill,
+                   std::uint32_t space = ASHLAR_SPACE_HOST) {
   const void* memory = nullptr;
-  AshlarStatus status{};
-  status.struct_size = sizeof(AshlarStatus);
+  AshlarStatus status = new_status();
   const auto call = [](void* f, void* to, AshlarStatus* s) -> AshlarCode { return guarded(s, [&] { (*static_cast<Fill*>(f))(to); }); };
-  if (const AshlarCode code = host->packed(host->core, &constant.abi(), packing, bytes, call, &fill, &memory, &status))
+  if (const AshlarCode code = host->packed(host->core, space, &constant.abi(), packing, bytes, call, &fill, &memory, &status))
     throw Failure(code, status.message);
   return memory;
 }
@@ -396,6 +259,7 @@ class BindContext {
   void set_output_unknown(int i) {
     if (i < output_count()) args_->outputs[i].rank = -1;
   }
+  /// Memory that run finds in RunContext::workspace, in the space the kernel works in.
   void set_workspace(std::uint64_t bytes) { args_->workspace_bytes = bytes; }
 
  private:
@@ -420,14 +284,15 @@ class RunContext {
     shape.rank = dims.rank();
     shape.dtype = args_->outputs[i]->dtype;
     std::copy(dims.begin(), dims.end(), shape.dims);
-    AshlarStatus status{};
-    status.struct_size = sizeof(AshlarStatus);
+    AshlarStatus status = new_status();
     if (const AshlarCode code = args_->set_output(args_->core, static_cast<std::uint32_t>(i), &shape, &status))
       throw Failure(code, status.message);
   }
   void* workspace() const { return args_->workspace; }
   /// What bind set with set_binding.
   template <class B> B& binding() const { return *static_cast<B*>(static_cast<Binding*>(args_->binding)); }
+  /// The handle Device::create_queue gave for the kernel's queue; null where it has none.
+  void* queue() const { return args_->queue; }
   /// Threads that parallel_for uses at most.
   int threads() const { return host_->threads; }
   const AshlarHost* host() const { return host_; }
@@ -448,13 +313,17 @@ class Kernel {
   virtual ~Kernel() = default;
   /// Bit i set: bind reads the data of input i.
   virtual std::uint64_t bind_reads() const { return 0; }
-  /// Bit i set: run does not read the data of input i, a constant that was packed. It may then lie at any address.
+  /// Bit i set: run does not read the data of input i (a constant that was packed, a target shape). It may then lie at any address.
   virtual std::uint64_t shape_only() const { return 0; }
   /// Bit i set: output 0 may take the storage of input i when that is used no more.
   virtual std::uint64_t in_place() const { return 0; }
+  /// Bit i set: run reads input i in host memory, though the kernel works on a queue.
+  virtual std::uint64_t host_inputs() const { return 0; }
+  /// Whether run may be recorded and replayed with the same operands (a kernel on a queue).
+  virtual bool capturable() const { return true; }
   /// Reports the output shapes for the input shapes.
   virtual void bind(BindContext& context) const = 0;
-  /// Computes the outputs. Allocates only what it cannot know in bind.
+  /// Computes the outputs, or enqueues that on RunContext::queue. Allocates only what it cannot know in bind.
   virtual void run(const RunContext& context) const = 0;
 };
 

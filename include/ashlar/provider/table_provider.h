@@ -3,8 +3,11 @@
 // verdicts, makes steps of them, and converts exceptions to statuses. backends/null is the smallest use.
 #pragma once
 
+#include <cstdio>
 #include <deque>
+#include <initializer_list>
 
+#include <ashlar/provider/device.h>
 #include <ashlar/provider/provider.h>
 
 namespace ashlar::provider {
@@ -16,12 +19,46 @@ struct KernelStep {
   std::vector<std::uint32_t> nodes;   ///< of the graph view; the first names the step
   std::vector<std::uint32_t> inputs;  ///< value ids
   std::vector<std::uint32_t> outputs;
+  std::uint32_t queue = 0;              ///< 0: on the calling thread, in host memory
+  std::vector<std::uint32_t> waits = {};     ///< events of the program, beyond the order that operands show
+  std::vector<std::uint32_t> signals = {};
 };
 
 /// A claimed subgraph as steps in order, and the dtypes of values of its own, which are numbered from the graph's value count.
 struct KernelProgram {
   std::vector<KernelStep> steps;
   std::vector<DType> own_values;
+  std::uint32_t events = 0;  ///< that its steps' waits and signals number
+};
+
+/// The options an instance was made with: NAME?option=value&option=value.
+class Options {
+ public:
+  explicit Options(std::span<const AshlarOption> options) : options_(options) {}
+  /// The option's value, or `otherwise`.
+  std::string get(std::string_view name, std::string otherwise = "") const {
+    for (const AshlarOption& o : options_)
+      if (name == o.name) return o.value;
+    return otherwise;
+  }
+  /// Throws a Failure (ASHLAR_INVALID_ARGUMENT) for an option whose name is not among these.
+  void allow(std::initializer_list<const char*> names) const {
+    for (const AshlarOption& o : options_) {
+      std::string known;
+      for (const char* name : names) {
+        if (std::string_view(name) == o.name) {
+          known.clear();
+          break;
+        }
+        known += (known.empty() ? "" : ", ") + std::string(name);
+      }
+      if (names.size() == 0) known = "none";
+      if (!known.empty()) throw Failure(ASHLAR_INVALID_ARGUMENT, concat("there is no option '", o.name, "'; known: ", known));
+    }
+  }
+
+ private:
+  std::span<const AshlarOption> options_;
 };
 
 /// Thrown where a node cannot be prepared; `inner` says why.
@@ -37,7 +74,8 @@ class NodeFailure : public Failure {
 /// A provider's kernel tables, searched in order.
 class KernelTables {
  public:
-  KernelTables(const char* provider, std::span<const std::span<const KernelEntry>> tables) : provider_(provider), tables_(tables) {}
+  KernelTables(const char* provider, std::span<const std::span<const KernelEntry>> tables, std::uint32_t queue = 0)
+      : provider_(provider), tables_(tables), queue_(queue) {}
 
   /// The first row that takes the node, or null and the most specific refusal.
   const KernelEntry* find(const NodeView& node, Verdict& verdict) const {
@@ -66,11 +104,14 @@ class KernelTables {
       const KernelEntry* row = find(node, verdict);
       if (!row) throw Failure(ASHLAR_INTERNAL, concat("asked to prepare a node it refused: ", verdict.reason));
       const AshlarNode& abi = node.abi();
-      return {row->create(node),
-              row->op,
-              {node.index()},
-              {abi.inputs, abi.inputs + abi.input_count},
-              {abi.outputs, abi.outputs + abi.output_count}};
+      KernelStep step;
+      step.kernel = row->create(node);
+      step.name = row->op;
+      step.nodes = {node.index()};
+      step.inputs = {abi.inputs, abi.inputs + abi.input_count};
+      step.outputs = {abi.outputs, abi.outputs + abi.output_count};
+      step.queue = queue_;
+      return step;
     } catch (const Failure& e) {
       throw NodeFailure(node.index(), e);
     }
@@ -79,45 +120,61 @@ class KernelTables {
  private:
   const char* provider_;
   std::span<const std::span<const KernelEntry>> tables_;
+  std::uint32_t queue_;  ///< of every step
 };
 
 /// Makes an AshlarProvider of `P`, which has
 ///   static constexpr const char* name, version;
 ///   static std::span<const std::span<const KernelEntry>> kernels();   // tables, searched in order
 /// and may have
-///   static void start(const AshlarHost* host);    // called when an instance is made; a Failure says why it cannot be
+///   static void start(const AshlarHost* host, const Options& options);   // called when an instance is made; a Failure says why it cannot be
 ///   static KernelProgram lower(const KernelTables& tables, const AshlarHost* host, const AshlarGraph* graph,
 ///                              std::span<const std::uint32_t> nodes);   // else one step a node
+/// and, where it does not work in host memory on the calling thread,
+///   static std::unique_ptr<Device> open(const AshlarHost* host, const Options& options);   // in place of start
+/// Its kernels then run on queue 1, and their operands lie in space 1, except those that Kernel::host_inputs names.
 template <class P> class TableProvider {
  public:
   static const AshlarProvider* entry(const AshlarHost* host, AshlarStatus* status) {
-    if (host->abi_version != ASHLAR_ABI_VERSION) {
+    if (host->abi_version != ASHLAR_ABI_VERSION || host->abi_layout != ASHLAR_ABI_LAYOUT) {
+      char layouts[64];
+      std::snprintf(layouts, sizeof(layouts), "layout %08x, the core has version ", ASHLAR_ABI_LAYOUT);
+      char core[32];
+      std::snprintf(core, sizeof(core), ", layout %08x", host->abi_layout);
       set_status(status, ASHLAR_UNSUPPORTED,
-                 concat("provider ", P::name, " was built for version ", ASHLAR_ABI_VERSION, " of the provider border, the core has ",
-                        host->abi_version));
+                 concat("provider ", P::name, " was built for version ", ASHLAR_ABI_VERSION, " of the provider border, ", layouts,
+                        host->abi_version, core));
       return nullptr;
     }
-    static const AshlarProvider provider = {sizeof(AshlarProvider),
-                                            ASHLAR_ABI_VERSION,
-                                            P::name,
-                                            P::version,
-                                            &create,
-                                            &destroy,
-                                            &describe,
-                                            &verdict,
-                                            &prepare,
-                                            &release,
-                                            nullptr};
+    static const AshlarProvider provider = {.struct_size = sizeof(AshlarProvider),
+                                            .abi_version = ASHLAR_ABI_VERSION,
+                                            .abi_layout = ASHLAR_ABI_LAYOUT,
+                                            .reserved = 0,
+                                            .name = P::name,
+                                            .version = P::version,
+                                            .create = &create,
+                                            .destroy = &destroy,
+                                            .describe = &describe,
+                                            .verdict = &verdict,
+                                            .prepare = &prepare,
+                                            .release = &release,
+                                            .device = device()};
     return &provider;
   }
 
  private:
+  static constexpr bool kHasDevice = requires(const AshlarHost* host, const Options& options) { P::open(host, options); };
+
   struct Instance {
     const AshlarHost* host;
+    std::unique_ptr<Device> device;
+    std::vector<AshlarSpaceInfo> spaces;  ///< what the last describe pointed to
+    std::string description;
   };
   struct StepContext {
     KernelStep step;
     const AshlarHost* host;
+    std::vector<std::uint32_t> input_spaces, output_spaces;  ///< empty for a host step
   };
   struct Program {
     std::deque<StepContext> contexts;
@@ -125,24 +182,35 @@ template <class P> class TableProvider {
     std::vector<AshlarProgramValue> values;
   };
 
-  static KernelTables tables() { return {P::name, P::kernels()}; }
+  static KernelTables tables() { return {P::name, P::kernels(), kHasDevice ? 1u : 0u}; }
+  static const AshlarDevice* device() {
+    if constexpr (kHasDevice) return device_table<&device_of>();
+    else return nullptr;
+  }
+  static Device& device_of(void* instance) { return *static_cast<Instance*>(instance)->device; }
 
-  static AshlarCode create(const AshlarHost* host, const AshlarOption*, std::uint32_t, void** instance, AshlarStatus* status) {
+  static AshlarCode create(const AshlarHost* host, const AshlarOption* options, std::uint32_t count, void** instance,
+                           AshlarStatus* status) {
     return guarded(status, [&] {
-      if constexpr (requires { P::start(host); }) P::start(host);
-      *instance = new Instance{host};
+      const Options given(std::span(options, count));
+      auto made = std::make_unique<Instance>();
+      made->host = host;
+      if constexpr (kHasDevice) made->device = P::open(host, given);
+      else if constexpr (requires { P::start(host, given); }) P::start(host, given);
+      else given.allow({});
+      *instance = made.release();
     });
   }
   static void destroy(void* instance) { delete static_cast<Instance*>(instance); }
-  static AshlarCode describe(void*, AshlarProviderInfo* info, AshlarStatus*) {
-    *info = AshlarProviderInfo{.struct_size = sizeof(AshlarProviderInfo),
-                               .space_count = 0,
-                               .queue_count = 0,
-                               .features = 0,
-                               .spaces = nullptr,
-                               .space_stride = sizeof(AshlarSpaceInfo),
-                               .device = "host"};
-    return ASHLAR_OK;
+  static AshlarCode describe(void* instance, AshlarProviderInfo* info, AshlarStatus* status) {
+    return guarded(status, [&] {
+      auto& i = *static_cast<Instance*>(instance);
+      if (i.device) return provider::describe(*i.device, *info, i.spaces, i.description);
+      *info = AshlarProviderInfo{};
+      info->struct_size = sizeof(AshlarProviderInfo);
+      info->space_stride = sizeof(AshlarSpaceInfo);
+      info->device = "host";
+    });
   }
 
   static AshlarCode verdict(void* instance, const AshlarGraph* graph, std::uint32_t node, AshlarVerdict* out, AshlarStatus* status) {
@@ -172,22 +240,35 @@ template <class P> class TableProvider {
     const AshlarCode code = guarded(status, [&] {
       const AshlarHost* host = static_cast<Instance*>(instance)->host;
       auto program = std::make_unique<Program>();
+      std::uint32_t events = 0;
       try {
         KernelProgram lowered = lower(host, graph, std::span(nodes, count));
-        for (KernelStep& step : lowered.steps) program->contexts.push_back({std::move(step), host});
+        for (KernelStep& step : lowered.steps) program->contexts.push_back({std::move(step), host, {}, {}});
         for (const DType dtype : lowered.own_values)
-          program->values.push_back({.struct_size = sizeof(AshlarProgramValue),
-                                     .value = graph->value_count + static_cast<std::uint32_t>(program->values.size()),
-                                     .space = ASHLAR_SPACE_HOST,
-                                     .dtype = static_cast<std::int32_t>(dtype)});
+          program->values.push_back({sizeof(AshlarProgramValue), static_cast<std::int32_t>(dtype)});
+        events = lowered.events;
       } catch (const NodeFailure& e) {
         failed = e.node();
         throw;
       }
       for (StepContext& context : program->contexts) {
+        const Kernel& kernel = *context.step.kernel;
         AshlarStep step{};
         step.struct_size = sizeof(AshlarStep);
         step.context = &context;
+        step.queue = context.step.queue;
+        if (step.queue != 0) {
+          for (std::size_t i = 0; i < context.step.inputs.size(); ++i)
+            context.input_spaces.push_back(i < 64 && (kernel.host_inputs() >> i & 1) != 0 ? ASHLAR_SPACE_HOST : 1);
+          context.output_spaces.assign(context.step.outputs.size(), 1);
+          step.input_spaces = context.input_spaces.data();
+          step.output_spaces = context.output_spaces.data();
+          step.flags = kernel.capturable() ? 0 : ASHLAR_STEP_NO_CAPTURE;
+        }
+        step.waits = context.step.waits.data();
+        step.wait_count = static_cast<std::uint32_t>(context.step.waits.size());
+        step.signals = context.step.signals.data();
+        step.signal_count = static_cast<std::uint32_t>(context.step.signals.size());
         step.kernel = context.step.name;
         step.nodes = context.step.nodes.data();
         step.node_count = static_cast<std::uint32_t>(context.step.nodes.size());
@@ -195,9 +276,9 @@ template <class P> class TableProvider {
         step.input_count = static_cast<std::uint32_t>(context.step.inputs.size());
         step.outputs = context.step.outputs.data();
         step.output_count = static_cast<std::uint32_t>(context.step.outputs.size());
-        step.bind_reads = context.step.kernel->bind_reads();
-        step.shape_only = context.step.kernel->shape_only();
-        step.in_place = context.step.kernel->in_place();
+        step.bind_reads = kernel.bind_reads();
+        step.shape_only = kernel.shape_only();
+        step.in_place = kernel.in_place();
         step.bind = &bind;
         step.run = &run;
         step.release_binding = &release_binding;
@@ -206,7 +287,7 @@ template <class P> class TableProvider {
       *out = AshlarProgram{.struct_size = sizeof(AshlarProgram),
                            .step_count = static_cast<std::uint32_t>(program->steps.size()),
                            .value_count = static_cast<std::uint32_t>(program->values.size()),
-                           .event_count = 0,
+                           .event_count = events,
                            .steps = program->steps.data(),
                            .step_stride = sizeof(AshlarStep),
                            .values = program->values.data(),
@@ -222,6 +303,7 @@ template <class P> class TableProvider {
   static AshlarCode bind(void* context, AshlarBindArgs* args, AshlarStatus* status) {
     return guarded(status, [&] {
       auto* c = static_cast<StepContext*>(context);
+      args->workspace_space = c->step.queue != 0 ? 1 : ASHLAR_SPACE_HOST;
       BindContext bind(args, c->host);
       c->step.kernel->bind(bind);
     });
