@@ -64,22 +64,23 @@ Host::Host(core::Executor executor, std::shared_ptr<WeightStore> weights) : exec
           .string_set = &string_set,
           .threads = executor_.threads,
           .max_isa = static_cast<std::int32_t>(core::max_isa()),
-          .packed = [](void* core, std::uint32_t space, const AshlarTensor* source, const char* packing, std::uint64_t bytes,
-                       AshlarCode (*fill)(void*, void*, AshlarStatus*), void* context, const void** memory, AshlarStatus* status) {
-            return provider::guarded(status, [&] {
-              if (space != ASHLAR_SPACE_HOST) throw provider::Failure(ASHLAR_UNSUPPORTED, "constants are packed in host memory only");
-              WeightStore* store = static_cast<Host*>(core)->weights_.get();
-              if (!store) throw provider::Failure(ASHLAR_UNSUPPORTED, "this host keeps no weights");
-              try {
-                *memory = store->packed(source->data, source->bytes, packing, bytes, [&](void* to) {
-                  AshlarStatus failure = provider::new_status();
-                  if (const AshlarCode code = fill(context, to, &failure)) throw provider::Failure(code, failure.message);
+          .packed =
+              [](void* core, std::uint32_t space, const AshlarTensor* source, const char* packing, std::uint64_t bytes,
+                 AshlarCode (*fill)(void*, void*, AshlarStatus*), void* context, const void** memory, AshlarStatus* status) {
+                return provider::guarded(status, [&] {
+                  if (space != ASHLAR_SPACE_HOST) throw provider::Failure(ASHLAR_UNSUPPORTED, "constants are packed in host memory only");
+                  WeightStore* store = static_cast<Host*>(core)->weights_.get();
+                  if (!store) throw provider::Failure(ASHLAR_UNSUPPORTED, "this host keeps no weights");
+                  try {
+                    *memory = store->packed(source->data, source->bytes, packing, bytes, [&](void* to) {
+                      AshlarStatus failure = provider::new_status();
+                      if (const AshlarCode code = fill(context, to, &failure)) throw provider::Failure(code, failure.message);
+                    });
+                  } catch (const Error& e) {
+                    throw provider::Failure(static_cast<AshlarCode>(e.code()), e.message());
+                  }
                 });
-              } catch (const Error& e) {
-                throw provider::Failure(static_cast<AshlarCode>(e.code()), e.message());
-              }
-            });
-          }};
+              }};
 }
 
 }  // namespace ashlar::partition

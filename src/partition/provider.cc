@@ -61,11 +61,9 @@ std::shared_ptr<const Provider> Provider::create(const std::string& name, std::s
                   "it was built for version " + std::to_string(table->abi_version) + " of the provider border, this core has " +
                       std::to_string(ASHLAR_ABI_VERSION),
                   {.provider = name});
-    if (table->device)
-      throw Error(ErrorCode::kUnsupported, "it needs memory of its own, which this version of the core does not lay out",
-                  {.provider = name});
     void* instance = nullptr;
-    if (const AshlarCode code = table->create(&host->abi(), nullptr, 0, &instance, &status)) throw to_error(code, status, {.provider = name});
+    if (const AshlarCode code = table->create(&host->abi(), nullptr, 0, &instance, &status))
+      throw to_error(code, status, {.provider = name});
     return std::shared_ptr<const Provider>(new Provider(name, std::move(host), table, instance));
   }
   throw Error(ErrorCode::kNotFound, "no provider is named '" + core::printable(name) + "'" + core::suggestion(name, names));

@@ -41,6 +41,7 @@ class Program {
   std::uint32_t step_count() const noexcept { return program_.step_count; }
   const AshlarStep& step(std::uint32_t i) const noexcept;
   std::uint32_t value_count() const noexcept { return program_.value_count; }
+  std::uint32_t event_count() const noexcept { return program_.event_count; }
   const AshlarProgramValue& value(std::uint32_t i) const noexcept;
   const Provider& provider() const noexcept { return *provider_; }
 
@@ -62,6 +63,8 @@ class Provider : public std::enable_shared_from_this<Provider> {
   const std::string& name() const noexcept { return name_; }
   const char* version() const noexcept { return table_->version; }
   std::string device() const;
+  const AshlarProvider& table() const noexcept { return *table_; }
+  void* instance() const noexcept { return instance_; }
 
   struct Answer {
     Verdict verdict;
