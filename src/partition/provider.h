@@ -65,6 +65,7 @@ class Provider : public std::enable_shared_from_this<Provider> {
   std::string device() const;
   const AshlarProvider& table() const noexcept { return *table_; }
   void* instance() const noexcept { return instance_; }
+  const Host& host() const noexcept { return *host_; }
 
   struct Answer {
     Verdict verdict;

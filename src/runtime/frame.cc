@@ -242,8 +242,13 @@ void Frame::run_region(Region& region, const RunState& state) {
   } else {
     try {
       run_steps(region, state);
+    } catch (const Error& e) {
+      // Operands stay until nothing works on them.
+      if (e.code() == ErrorCode::kDeviceError) resources_.renew();
+      else resources_.drain();
+      throw;
     } catch (...) {
-      resources_.drain();  // operands stay until nothing works on them
+      resources_.drain();
       throw;
     }
   }

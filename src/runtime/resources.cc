@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/resources.h"
 
+#include <utility>
+
 #include <ashlar/error.h>
 
 #include "core/allocate.h"
@@ -14,13 +16,17 @@ Resources::Resources(std::shared_ptr<const plan::Topology> topology)
     pools_.emplace_back(space == 0 ? BufferPool::Allocate() : [this, space](std::size_t bytes) { return allocate(space, bytes); });
 }
 
-Resources::~Resources() {
+Resources::~Resources() { renew(); }
+
+void Resources::renew() noexcept {
   drain();
-  for (std::size_t d = 0; d < events_.size(); ++d)
+  for (std::size_t d = 0; d < events_.size(); ++d) {
     for (const auto* events : {&events_[d].plain, &events_[d].timed})
       for (void* event : *events) topology_->devices[d]->destroy_event(event);
+    events_[d] = {};
+  }
   for (std::size_t lane = 0; lane < queues_.size(); ++lane)
-    if (queues_[lane]) topology_->devices[topology_->lanes[lane].device]->destroy_queue(queues_[lane]);
+    if (queues_[lane]) topology_->devices[topology_->lanes[lane].device]->destroy_queue(std::exchange(queues_[lane], nullptr));
 }
 
 std::shared_ptr<void> Resources::allocate(std::uint32_t space, std::uint64_t bytes) {

@@ -31,6 +31,8 @@ class Resources {
   void* event(std::uint32_t device, std::uint32_t number, bool timed = false);
   /// Waits until every queue is empty. What the devices say of their failures is dropped: it was or will be reported elsewhere.
   void drain() noexcept;
+  /// Drains, and gives up every queue and event: after a device's failure the next run begins with new ones.
+  void renew() noexcept;
   void end_run();
 
  private:

@@ -31,8 +31,9 @@ std::shared_ptr<const partition::Host> create_host(const SessionOptions& options
   return std::make_shared<const partition::Host>(std::move(executor), model.weights);
 }
 
-partition::Providers create_providers(const std::vector<std::string>& names, const std::shared_ptr<const partition::Host>& host) {
-  std::vector<std::string> wanted = names;
+/// Each with a host of its own.
+partition::Providers create_providers(const SessionOptions& options, const Model::Impl& model) {
+  std::vector<std::string> wanted = options.providers;
   if (wanted.empty())
     for (const partition::BuiltinProvider& p : partition::builtin_providers())
       if (p.by_default) wanted.push_back(p.name);
@@ -40,7 +41,7 @@ partition::Providers create_providers(const std::vector<std::string>& names, con
   for (const std::string& name : wanted) {
     if (std::any_of(out.begin(), out.end(), [&](const auto& p) { return p->name() == name; }))
       throw Error(ErrorCode::kInvalidArgument, "provider '" + name + "' is named twice");
-    out.push_back(partition::Provider::create(name, host));
+    out.push_back(partition::Provider::create(name, create_host(options, model)));
   }
   return out;
 }
@@ -48,6 +49,9 @@ partition::Providers create_providers(const std::vector<std::string>& names, con
 std::shared_ptr<const plan::Topology> create_topology(const partition::Providers& providers,
                                                       const std::map<std::string, std::uint64_t>& limits) {
   auto topology = std::make_shared<plan::Topology>(providers);
+  for (const auto& provider : providers)
+    if (const std::uint32_t device = topology->device_of(provider->name()); device != plan::kNoDevice)
+      provider->host().set_device(topology->devices[device]);
   for (const auto& [name, bytes] : limits) {
     std::vector<std::string> known;
     bool found = false;
@@ -87,6 +91,12 @@ bool taken(const graph::Graph& g, graph::NodeIndex index, const partition::Provi
 
 }  // namespace
 
+Session::Impl::~Impl() {
+  idle_runs.clear();
+  plan.reset();
+  for (const auto& provider : providers) provider->host().release_device();
+}
+
 std::vector<std::string> provider_names() {
   std::vector<std::string> names;
   for (const partition::BuiltinProvider& p : partition::builtin_providers()) names.push_back(p.name);
@@ -96,7 +106,8 @@ std::vector<std::string> provider_names() {
 Session::Session(const Model& model, const SessionOptions& options) try {
   auto impl = std::make_shared<Impl>();
   impl->model = std::shared_ptr<const Model::Impl>(std::make_shared<Model>(model), &model.impl());
-  impl->providers = create_providers(options.providers, create_host(options, *impl->model));
+  impl->providers = create_providers(options, *impl->model);
+  impl->topology = create_topology(impl->providers, options.memory_limits);
   graph::Graph graph = graph::deep_copy(*impl->model->graph);
   const optimizer::Taken is_taken = [&](const graph::Graph& g, graph::NodeIndex i) { return taken(g, i, impl->providers); };
   const optimizer::Pass passes[] = {{"canonicalize", ops::canonicalize},
@@ -106,7 +117,6 @@ Session::Session(const Model& model, const SessionOptions& options) try {
   const partition::PartitionedGraph partitioned = partition::partition(impl->graph, impl->providers);
   partition::verify(partitioned, impl->providers);
   impl->placement = partition::placement(partitioned, impl->providers);
-  impl->topology = create_topology(impl->providers, options.memory_limits);
   impl->plan = plan::lower(partitioned, impl->providers, impl->topology, *impl->model->weights);
   plan::verify(*impl->plan);
   for (const plan::Topology::Space& space : impl->topology->spaces)

@@ -16,6 +16,8 @@
 namespace ashlar::inline v0 {
 
 struct Session::Impl {
+  ~Impl();
+
   std::shared_ptr<const Model::Impl> model;
   partition::Providers providers;
   std::shared_ptr<const plan::Topology> topology;
