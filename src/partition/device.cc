@@ -18,21 +18,16 @@ std::shared_ptr<Device> Device::create(std::shared_ptr<const Provider> provider)
 
 Device::Device(std::shared_ptr<const Provider> provider)
     : provider_(std::move(provider)), table_(provider_->table().device), instance_(provider_->instance()) {
-  AshlarProviderInfo info{};
-  info.struct_size = sizeof(info);
-  AshlarStatus status = provider::new_status();
-  if (const AshlarCode code = provider_->table().describe(instance_, &info, &status)) throw to_error(code, status, {.provider = name()});
-  queue_count_ = info.queue_count;
-  upload_queue_ = info.upload_queue;
-  download_queue_ = info.download_queue;
-  staging_space_ = info.staging_space;
-  features_ = info.features;
-  for (std::uint32_t i = 0; i < info.space_count; ++i) {
-    const auto& s = *reinterpret_cast<const AshlarSpaceInfo*>(reinterpret_cast<const char*>(info.spaces) + i * info.space_stride);
-    spaces_.push_back({.name = i == 0 ? name() : name() + "/" + s.name,
-                       .host_accessible = s.host_accessible != 0,
-                       .alignment = std::max<std::uint64_t>(s.alignment, 64)});
-  }
+  const Provider::Description& d = provider_->description();
+  queue_count_ = d.queue_count;
+  upload_queue_ = d.upload_queue;
+  download_queue_ = d.download_queue;
+  staging_space_ = d.staging_space;
+  features_ = d.features;
+  for (std::size_t i = 0; i < d.spaces.size(); ++i)
+    spaces_.push_back({.name = i == 0 ? name() : name() + "/" + d.spaces[i].name,
+                       .host_accessible = d.spaces[i].host_accessible,
+                       .alignment = d.spaces[i].alignment});
 }
 
 template <class Function, class... Args> void Device::call(Function function, Args... args) const {

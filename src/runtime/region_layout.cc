@@ -133,8 +133,8 @@ void Region::stage_copy(BoundStep& bound, Scratch& scratch) {
   if (plan_.slots[to].space == 0 && !stage(scratch.known_[to]))
     throw Error(ErrorCode::kInternal, "a copy cannot be staged", step_context(plan_, *bound.step, {}));
   if (plan_.slots[from].space != 0 || stage(scratch.known_[from])) return;
-  const Storage::Member staging = storage_.add(space, scratch.known_[from].bytes, bound.index, bound.index, false);
-  storage_.touch(staging, bound.index);
+  // The calling thread fills it when it issues the copy, not in its lane's order: it is nobody else's.
+  const Storage::Member staging = storage_.add(space, scratch.known_[from].bytes, begin_, end_ - 1, false);
   scratch_memory_.emplace_back(&bound.staging, staging);
   bound.staging_needed = true;
 }

@@ -39,9 +39,10 @@ partition::Providers create_providers(const SessionOptions& options, const Model
       if (p.by_default) wanted.push_back(p.name);
   partition::Providers out;
   for (const std::string& name : wanted) {
-    if (std::any_of(out.begin(), out.end(), [&](const auto& p) { return p->name() == name; }))
-      throw Error(ErrorCode::kInvalidArgument, "provider '" + name + "' is named twice");
-    out.push_back(partition::Provider::create(name, create_host(options, model)));
+    auto provider = partition::Provider::create(name, create_host(options, model));
+    if (std::any_of(out.begin(), out.end(), [&](const auto& p) { return p->name() == provider->name(); }))
+      throw Error(ErrorCode::kInvalidArgument, "provider '" + provider->name() + "' is named twice");
+    out.push_back(std::move(provider));
   }
   return out;
 }
@@ -95,12 +96,6 @@ Session::Impl::~Impl() {
   idle_runs.clear();
   plan.reset();
   for (const auto& provider : providers) provider->host().release_device();
-}
-
-std::vector<std::string> provider_names() {
-  std::vector<std::string> names;
-  for (const partition::BuiltinProvider& p : partition::builtin_providers()) names.push_back(p.name);
-  return names;
 }
 
 Session::Session(const Model& model, const SessionOptions& options) try {
