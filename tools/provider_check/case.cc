@@ -21,7 +21,8 @@ using comparison::Row;
 
 constexpr double kCaseSeconds = 30;
 constexpr int kShrinkAttempts = 120;
-constexpr std::chrono::seconds kShrinkTime{6};
+constexpr std::chrono::seconds kShrinkTime{4};
+constexpr std::uint64_t kRedraws = 8, kStride = 1'000'003;
 
 const char* check_of(Outcome::Kind kind, Mode mode) {
   if (kind == Outcome::kShape) return "shapes";
@@ -61,6 +62,22 @@ Drawn draw(const Sample& sample) {
   comparison::Case drawn = comparison::draw_case(*sample.row, replay);
   const std::string bytes = drawn.model.SerializeAsString();
   return {Model::parse(std::as_bytes(std::span(bytes))), std::move(drawn.inputs), drawn.threads};
+}
+
+List accepted_choices(const Context& context, const Row& row, std::uint64_t seed) {
+  Spy::get().set_mode(Mode::kPlain);
+  for (std::uint64_t k = 0; k < kRedraws; ++k) {
+    const List choices = taken(row, Choices(seed + k * kStride));
+    try {
+      const Drawn drawn = draw({&row, choices});
+      const Session session(drawn.model, {.providers = watched_providers(context, row), .threads = drawn.threads});
+      for (const NodePlacement& node : session.placement().nodes)
+        if (node.provider == kSpyName) return choices;
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kUnsupported) return choices;
+    }
+  }
+  return taken(row, Choices(seed));
 }
 
 void watch_target(const Target& target) {

@@ -21,6 +21,8 @@ using List = std::vector<std::uint32_t>;
 bool is_chain(const comparison::Row& row);
 /// The decisions that the row's case takes of a seed, or of a list.
 List taken(const comparison::Row& row, comparison::Choices choices);
+/// The first of some draws that the provider accepts, at least in part, in this process; draws follow from the seed alone.
+List accepted_choices(const Context& context, const comparison::Row& row, std::uint64_t seed);
 /// The providers of a session that the spy watches.
 std::vector<std::string> watched_providers(const Context& context, const comparison::Row& row);
 /// The case's model, and its inputs.

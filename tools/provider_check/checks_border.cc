@@ -46,12 +46,14 @@ void ask_entry(const Library& library, const char* what, std::uint32_t own, Ashl
   AshlarStatus status = new_status();
   set_doing(fmt::format("ashlar_provider_entry with {} {:x}", what, asked));
   const auto say = [&](const std::string& sentence) { tell(line_of({"version", sentence})); };
+  const bool hexadecimal = std::strcmp(what, "layout") == 0;
+  const auto shown = [&](std::uint32_t number) { return hexadecimal ? fmt::format("{:08x}", number) : std::to_string(number); };
   if (library.entry()(&host, &status))
-    return say(fmt::format("the entry accepts {0} {1:x} of the border, though it was built for {0} {2:x}", what, asked, own));
+    return say(fmt::format("the entry accepts {0} {1} of the border, though it was built for {0} {2}", what, shown(asked), shown(own)));
   const std::string sentence(status.message, strnlen(status.message, sizeof status.message));
   if (!names(sentence, asked) || !names(sentence, own))
-    say(fmt::format("the entry refuses {0} {1:x} of the border without naming both it and its own {0} {2:x}: '{3}'", what, asked, own, sentence));
-  if (status.code != ASHLAR_UNSUPPORTED) say(fmt::format("the entry refuses {} {:x} with code {}, not {}", what, asked, status.code, ASHLAR_UNSUPPORTED));
+    say(fmt::format("the entry refuses {0} {1} of the border without naming both it and its own {0} {2}: '{3}'", what, shown(asked), shown(own), sentence));
+  if (status.code != ASHLAR_UNSUPPORTED) say(fmt::format("the entry refuses {} {} with code {}, not {}", what, shown(asked), status.code, ASHLAR_UNSUPPORTED));
 }
 
 void check_version(Context& context) {
@@ -61,6 +63,7 @@ void check_version(Context& context) {
     if (table.abi_version != ASHLAR_ABI_VERSION || table.abi_layout != ASHLAR_ABI_LAYOUT)
       tell(line_of({"version", fmt::format("its table says version {} and layout {:08x}, the entry accepted version {} and layout {:08x}",
                                            table.abi_version, table.abi_layout, ASHLAR_ABI_VERSION, ASHLAR_ABI_LAYOUT)}));
+    const Instance instance(table, context.target);  // an entry answers the same before and after
     constexpr std::uint32_t kOther = 77;
     AshlarHost host{};
     host.abi_version = kOther;
@@ -141,20 +144,21 @@ void check_describe(Context& context) {
     if (!table.verdict || !table.prepare || !table.release) return say("verdict, prepare or release is missing");
     const Instance instance(table, context.target);
     const AshlarProviderInfo info = instance.info();
-    if (!info.device || !*info.device) say("it says in no sentence what it runs on");
+    const std::string sentence = info.device ? info.device : "";
+    if (sentence.empty()) say("it says in no sentence what it runs on");
     if (!table.device && (info.space_count > 0 || info.queue_count > 0)) say("it has spaces or queues, but no device functions");
     constexpr std::uint32_t kFeatures = ASHLAR_DEVICE_CAPTURE | ASHLAR_DEVICE_TIMES;
     if ((info.features & ~kFeatures) != 0) say(fmt::format("it has features that are none: {:x}", info.features & ~kFeatures));
     if ((info.required_features & ~static_cast<std::uint32_t>(ASHLAR_CORE_FEATURES)) != 0)
       say(fmt::format("it requires features that no runtime of this version has: {:x}", info.required_features));
-    if (!table.device) return tell({{"found", fmt::format("{}: works in host memory", info.device ? info.device : "")}});
+    if (!table.device) return tell({{"found", sentence + ": works in host memory"}});
     const Device device(table, instance.get());
     describe_device(device, table, say);
     std::string spaces;
     for (std::size_t s = 1; s < device.spaces().size(); ++s)
       spaces += fmt::format("{}{}{}", s > 1 ? ", " : "", device.spaces()[s].name,
                             device.spaces()[s].total_bytes == 0 ? "" : fmt::format(" of {} MiB", device.spaces()[s].total_bytes >> 20));
-    tell({{"found", fmt::format("{}: {}; {} queues", info.device ? info.device : "", spaces, info.queue_count)}});
+    tell({{"found", fmt::format("{}: {}; {} queues", sentence, spaces, info.queue_count)}});
   });
 }
 

@@ -2,6 +2,7 @@
 // Every operator that a provider claims, on random cases against the reference provider.
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <optional>
 
 #include <fmt/format.h>
@@ -18,7 +19,7 @@ using comparison::Outcome;
 using comparison::Row;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint64_t kDrawsForClaims = 6;
+constexpr std::uint64_t kDrawsForClaims = 12, kDrawsForSamples = 40;
 constexpr std::int64_t kLargestSample = 1 << 15;  ///< elements
 constexpr std::size_t kBatch = 25;
 constexpr int kMostCrashes = 3, kMostShown = 6;
@@ -37,7 +38,7 @@ Json ask_about(const Context& context, const Row& row) {
   std::optional<List> best;
   std::int64_t most = 0;
   bool any = false;
-  for (std::uint64_t i = 0; i < kDrawsForClaims; ++i) {
+  for (std::uint64_t i = 0; i < (any && !best ? kDrawsForSamples : kDrawsForClaims); ++i) {
     const List choices = taken(row, Choices(context.options.seed + i));
     try {
       const Drawn drawn = draw({&row, choices});
@@ -79,7 +80,7 @@ class Conformance {
 
   void run() {
     for (std::size_t i = 0; i < context_.options.cases && !done();) i = batch(i, std::min<std::size_t>(context_.options.cases, i + kBatch));
-    for (const char* check : {"shapes", "steps", "verdicts", "bounds", "inputs", "aliasing", "failures"}) context_.result(check);
+    for (const char* check : {"shapes", "steps", "verdicts", "bounds", "inputs", "aliasing"}) context_.result(check);
     const std::string cases = fmt::format("{} cases of {} operators{}", compared_, operators(), stopped_);
     context_.result("conformance").found = cases + fmt::format("; {} refused, {} fail on both sides", refused_, both_fail_);
   }
@@ -98,16 +99,18 @@ class Conformance {
   std::size_t batch(std::size_t first, std::size_t last) {
     std::size_t next = first;
     Mode mode = Mode::kApart;
+    List choices;
     const Ended ended = run_apart(
         [&](const Tell& tell) {
           watch_target(context_.target);
           for (std::size_t i = first; i < last; ++i) {
-            const List choices = taken(row(i), Choices(context_.options.seed + i));
+            const List drawn = accepted_choices(context_, row(i), context_.options.seed + i);
+            tell({{"choices", drawn}});
             bool fine = true;
             for (const Mode m : modes_) {
               if (!fine) continue;
               tell({{"begins", static_cast<int>(m)}});
-              const CaseResult result = run_case(context_, row(i), choices, m);
+              const CaseResult result = run_case(context_, row(i), drawn, m);
               fine = !result.outcome.failed() && result.outcome.kind != Outcome::kRefused;
               tell(to_json(result));
             }
@@ -116,8 +119,9 @@ class Conformance {
         },
         [&](const Json& line) {
           if (line.contains("begins")) mode = static_cast<Mode>(line["begins"].get<int>());
+          else if (line.contains("choices")) choices = line["choices"].get<List>();
           else if (line.contains("next")) next = line["next"];
-          else heard_.push_back({next, mode, case_result_of(line)});
+          else heard_.push_back({next, mode, choices, case_result_of(line)});
           return !done();
         },
         kSilence);
@@ -126,7 +130,7 @@ class Conformance {
     CaseResult broken;
     broken.outcome.kind = ended.how == Ended::kHung ? Outcome::kHung : Outcome::kCrashed;
     broken.findings.push_back({"conformance", fmt::format("{}: {}", row(next).name, ended.sentence)});
-    count({next, mode, broken});
+    count({next, mode, choices, broken});
     ++crashes_;
     if (ended.how == Ended::kHung) context_.hung = true;
     if (done()) stopped_ = ", then stopped, since it does not end well";
@@ -136,6 +140,7 @@ class Conformance {
   struct Heard {
     std::size_t i;
     Mode mode;
+    List choices;
     CaseResult result;
   };
 
@@ -157,7 +162,7 @@ class Conformance {
     for (Finding f : heard.result.findings) {
       const bool shown = context_.result(f.check).findings.size() < 2 && shown_++ < kMostShown;
       const std::uint64_t seed = context_.options.seed + heard.i;
-      if (shown) f.detail = show_case(context_, of, seed, taken(of, Choices(seed)), heard.mode, f.check);
+      if (shown) f.detail = show_case(context_, of, seed, heard.choices, heard.mode, f.check);
       context_.fail(f);
     }
   }
@@ -169,6 +174,52 @@ class Conformance {
   int compared_ = 0, refused_ = 0, both_fail_ = 0, crashes_ = 0, shown_ = 0;
   std::string stopped_;
 };
+
+/// Whether the oracle's run fails for what the data is.
+bool impossible(const Row& row, const List& choices) {
+  try {
+    const Drawn drawn = draw({&row, choices});
+    if (elements(drawn.inputs) > kLargestSample) return false;
+    const Session session(drawn.model, {.providers = {"reference"}, .threads = 1});
+    try {
+      session.run(drawn.inputs);
+    } catch (const Error& e) {
+      return e.code() == ErrorCode::kRuntime;
+    }
+  } catch (const Error&) {  // no valid model
+  }
+  return false;
+}
+
+/// Data that makes an operator impossible, as the oracle says: it must be an error here too.
+void check_impossible(Context& context) {
+  constexpr std::uint64_t kDraws = 200;
+  constexpr int kEach = 2;
+  constexpr std::chrono::seconds kTime{4};
+  int met = 0;
+  context.apart(
+      "failures",
+      [&](const Tell& tell) {
+        watch_target(context.target);
+        std::map<const Row*, int> each;
+        const auto start = Clock::now();
+        for (std::uint64_t i = 0; i < kDraws; ++i)
+          for (const Row* row : context.claimed) {
+            if (Clock::now() - start > kTime) return;
+            if (is_chain(*row) || each[row] >= kEach) continue;
+            const List choices = taken(*row, Choices(context.options.seed + i));
+            if (!impossible(*row, choices)) continue;
+            const CaseResult result = run_case(context, *row, choices, Mode::kPlain);
+            if (result.steps == 0) continue;
+            ++each[row];
+            tell({{"met", 1}});
+            for (const Finding& f : result.findings) tell(line_of({f.check == "conformance" ? "failures" : f.check, f.sentence}));
+          }
+      },
+      [&](const Json&) { return ++met > 0; });
+  if (met == 0) context.skip("failures", "nothing that was drawn is impossible by its data");
+  else context.result("failures").found = fmt::format("{} cases whose data is impossible, each an error", met);
+}
 
 }  // namespace
 
@@ -193,7 +244,7 @@ void claim_operators(Context& context) {
           return true;
         },
         kSilence);
-    if (ended.how == Ended::kFinished) return;
+    if (ended.how == Ended::kFinished) break;
     if (ended.how == Ended::kHung) context.hung = true;
     if (next < context.rows.size()) {
       context.fail({"conformance", fmt::format("{}: {}", context.rows[next].name, ended.sentence), ended.said});
@@ -202,8 +253,16 @@ void claim_operators(Context& context) {
     ++crashes;
     first = next + 1;
   }
+  for (const Row& row : context.rows) {  // seen in chains
+    const auto seen = context.report.coverage.find(row.name);
+    if (seen == context.report.coverage.end() || seen->second.claimed.empty()) continue;
+    if (std::find(context.claimed.begin(), context.claimed.end(), &row) == context.claimed.end()) context.claimed.push_back(&row);
+  }
 }
 
-void check_operators(Context& context) { Conformance(context).run(); }
+void check_operators(Context& context) {
+  Conformance(context).run();
+  if (!context.hung && context.wanted("failures")) check_impossible(context);
+}
 
 }  // namespace ashlar::check

@@ -15,7 +15,7 @@ namespace ashlar::check {
 namespace {
 
 constexpr std::size_t kShownFindings = 5;
-constexpr const char* kNames[] = {"version", "options",  "describe", "limits",   "copies",   "events",
+constexpr const char* kNames[] = {"version", "options",  "describe", "limits",   "events",   "copies",
                                   "capture", "conformance", "shapes", "steps",    "verdicts", "bounds",
                                   "inputs",  "aliasing", "failures", "ordering", "allocation-failure", "copy-failure",
                                   "device-lost", "concurrency", "reload", "leaks", "ownership"};
@@ -38,35 +38,59 @@ std::string last_lines(const std::string& text) {
   return text.size() <= kMost ? text : "..." + text.substr(text.size() - kMost);
 }
 
-/// What a session says of the provider: the Error that it throws where the provider cannot be had.
-void describe_target(const Target& target, Described& to) {
+/// Makes a session that gives the provider no node.
+void make_session(const Target& target) {
+  comparison::Choices none(std::vector<std::uint32_t>{});
+  comparison::Draw draw(none);
+  draw.expose(draw.constant(Tensor::scalar<float>(0)));
+  const std::string bytes = draw.finish().model.SerializeAsString();
+  const Session session(Model::parse(std::as_bytes(std::span(bytes))), {.providers = {target.text}});
+}
+
+void tell_description(const Target& target, const Tell& tell) {
+  const Library library(target);
+  const AshlarProvider& table = table_of(library);
+  const Instance instance(table, target);
+  const AshlarProviderInfo info = instance.info();
+  tell({{"name", table.name ? table.name : ""},
+        {"version", table.version ? table.version : ""},
+        {"device", info.device ? info.device : ""},
+        {"has_device", table.device != nullptr},
+        {"features", info.features},
+        {"queues", info.queue_count}});
+}
+
+/// Runs the work in a child, and throws the Error that it throws there, or what became of the child.
+void need(const Target& target, const std::function<void(const Tell&)>& work, const Hear& hear) {
   std::optional<Error> error;
   const Ended ended = run_apart(
       [&](const Tell& tell) {
         try {
-          const Library library(target);
-          const AshlarProvider& table = table_of(library);
-          const Instance instance(table, target);
-          const AshlarProviderInfo info = instance.info();
-          tell({{"name", table.name},
-                {"version", table.version ? table.version : ""},
-                {"device", info.device ? info.device : ""},
-                {"has_device", table.device != nullptr},
-                {"features", info.features},
-                {"queues", info.queue_count}});
+          work(tell);
         } catch (const Error& e) {
-          tell({{"code", static_cast<int>(e.code())}, {"message", e.message()}});
+          tell({{"code", static_cast<int>(e.code())}, {"message", e.message()}, {"file", e.context().file}});
         }
       },
       [&](const Json& line) {
-        if (line.contains("code")) error.emplace(static_cast<ErrorCode>(line["code"].get<int>()), line["message"].get<std::string>(), ErrorContext{.provider = target.name});
-        else to = {line["name"], line["version"], line["device"], line["has_device"], line["features"], line["queues"]};
+        if (!line.contains("code")) return hear(line);
+        error.emplace(static_cast<ErrorCode>(line["code"].get<int>()), line["message"].get<std::string>(),
+                      ErrorContext{.provider = target.name, .file = line["file"].get<std::string>()});
         return true;
       },
       30);
   if (error) throw *error;
   if (ended.how != Ended::kFinished)
     throw Error(ErrorCode::kUnavailable, "the provider cannot be loaded and made: " + ended.sentence, {.provider = target.name});
+}
+
+/// Throws what a session throws where the provider cannot be had. Each child makes one instance.
+void describe_target(const Target& target, Described& to) {
+  need(target, [&](const Tell&) { make_session(target); }, [](const Json&) { return true; });
+  need(target, [&](const Tell& tell) { tell_description(target, tell); },
+       [&](const Json& line) {
+         to = {line["name"], line["version"], line["device"], line["has_device"], line["features"], line["queues"]};
+         return true;
+       });
 }
 
 }  // namespace
@@ -134,7 +158,7 @@ Report check_provider(const Options& options, const std::function<void(const Che
   const Group groups[] = {
       {{"version", "options", "describe"}, &check_border, false, false},
       {{"limits"}, &check_memory, true, false},
-      {{"copies", "events", "capture"}, &check_queues, true, false},
+      {{"events", "copies", "capture"}, &check_queues, true, false},
       {{"conformance", "shapes", "steps", "verdicts", "bounds", "inputs", "aliasing", "failures"}, &check_operators, false, true},
       {{"ordering"}, &check_ordering, true, true},
       {{"allocation-failure", "copy-failure", "device-lost"}, &check_failures, false, true},
@@ -151,6 +175,7 @@ Report check_provider(const Options& options, const std::function<void(const Che
     };
     if (group.needs_device && !context.described.has_device) skip_all("the provider has no device");
     else if (context.hung && group.needs_claims) skip_all("left out, since an earlier check did not end");
+    else if (context.unreliable && group.needs_claims) skip_all("left out, since copies or events cannot be relied on");
     else {
       if (group.needs_claims && !std::exchange(claims_known, true)) claim_operators(context);
       if (group.needs_claims && context.claimed.empty()) skip_all("it claims no operator that is drawn");

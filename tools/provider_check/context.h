@@ -51,6 +51,8 @@ class Context {
 
   /// A check ended in a hang: what would hang too is left out.
   bool hung = false;
+  /// Copies or events are wrong, so that no session's results can be trusted.
+  bool unreliable = false;
 
  private:
   std::map<std::string, CheckResult> results_;
@@ -62,7 +64,7 @@ Json line_of(const Finding& finding);
 // Each runs its checks, in the order of check_names().
 void check_border(Context& context);      // version, options, describe
 void check_memory(Context& context);      // limits
-void check_queues(Context& context);      // copies, events, capture
+void check_queues(Context& context);      // events, copies, capture
 void claim_operators(Context& context);   // fills claimed and samples; no check of its own
 void check_operators(Context& context);   // conformance, shapes, steps, verdicts, bounds, inputs, aliasing, failures
 void check_ordering(Context& context);    // ordering

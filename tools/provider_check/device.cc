@@ -78,6 +78,13 @@ void Device::copy(void* queue, void* to, std::uint32_t to_space, const void* fro
 void Device::drain(void* queue) const {
   checked([&](AshlarStatus* s) { return this->table().drain(instance_, queue, s); });
 }
+void Device::finish(void* queue) const {
+  constexpr std::int64_t kPatience = 2'000'000'000;
+  const Handle done = event();
+  signal(queue, done.get());
+  synchronize(done.get(), kPatience);
+  drain(queue);
+}
 void Device::capture_begin(void* queue) const {
   checked([&](AshlarStatus* s) { return this->table().capture_begin(instance_, queue, s); });
 }
@@ -96,26 +103,26 @@ void Device::state() const {
 void Device::write(void* queue, std::uint32_t space, void* to, std::span<const std::byte> bytes) const {
   if (bytes.empty()) return;
   if (accessible(space)) {
-    if (queue) drain(queue);
+    if (queue) finish(queue);
     std::memcpy(to, bytes.data(), bytes.size());
     return;
   }
   const Memory staged = allocate(host_side(), bytes.size());
   std::memcpy(staged.get(), bytes.data(), bytes.size());
   copy(queue, to, space, staged.get(), host_side(), bytes.size());
-  drain(queue);
+  finish(queue);
 }
 
 void Device::read(void* queue, std::uint32_t space, const void* from, std::span<std::byte> bytes) const {
   if (bytes.empty()) return;
   if (accessible(space)) {
-    if (queue) drain(queue);
+    if (queue) finish(queue);
     std::memcpy(bytes.data(), from, bytes.size());
     return;
   }
   const Memory staged = allocate(host_side(), bytes.size());
   copy(queue, staged.get(), host_side(), from, space, bytes.size());
-  drain(queue);
+  finish(queue);
   std::memcpy(bytes.data(), staged.get(), bytes.size());
 }
 

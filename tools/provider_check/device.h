@@ -44,6 +44,8 @@ class Device {
   std::int64_t event_time(void* event) const;
   void copy(void* queue, void* to, std::uint32_t to_space, const void* from, std::uint32_t from_space, std::uint64_t bytes) const;
   void drain(void* queue) const;
+  /// Waits until the queue's work is done, as drain says and as an event behind it says.
+  void finish(void* queue) const;
   void capture_begin(void* queue) const;
   Handle capture_end(void* queue) const;
   void replay(void* queue, void* recording) const;

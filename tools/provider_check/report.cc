@@ -9,6 +9,7 @@
 namespace ashlar::check {
 namespace {
 
+constexpr std::size_t kLineWidth = 120;
 constexpr const char* kStates[] = {"passed", "FAILED", "skipped"};
 
 std::string indented(const std::string& text, const char* by) {
@@ -39,10 +40,13 @@ std::string coverage_text(const Report& report) {
   std::size_t width = 8;
   for (const auto& [op, row] : report.coverage) width = std::max(width, op.size());
   std::string out = fmt::format("{:<{}}  compared  both fail  refused  failed  claimed\n", "operator", width);
-  std::string unclaimed;
+  std::string unclaimed = "not claimed:";
+  std::size_t column = unclaimed.size();
   for (const auto& [op, row] : report.coverage) {
     if (row.claimed.empty() && row.failed == 0) {
-      unclaimed += (unclaimed.empty() ? "" : ", ") + op;
+      const bool breaks = column + op.size() > kLineWidth;
+      unclaimed += (breaks ? "\n  " : " ") + op;
+      column = (breaks ? 2 : column + 1) + op.size();
       continue;
     }
     int refused = 0;
@@ -54,8 +58,7 @@ std::string coverage_text(const Report& report) {
     out += fmt::format("{:<{}}  {:>8}  {:>9}  {:>7}  {:>6}  {}{}\n", op, width, row.compared, row.both_fail, refused, row.failed,
                        fmt::join(row.claimed, " "), codes);
   }
-  if (!unclaimed.empty()) out += fmt::format("not claimed: {}\n", unclaimed);
-  return out;
+  return unclaimed.ends_with(":") ? out : out + unclaimed + "\n";
 }
 
 std::string summary(const Report& report) {

@@ -89,7 +89,10 @@ class Running {
     if (step_.inner->queue != 0) step_.instance->delay(args_.queue);
     switch (step_.mode) {
       case Mode::kApart: return run_apart(status);
-      case Mode::kShared: share(); break;
+      case Mode::kShared:
+        share();
+        if (step_.inner->queue != 0) device()->drain(args_.queue);
+        break;
       case Mode::kRecorded:
         if (records()) return run_recorded(status);
         break;
@@ -222,7 +225,6 @@ class Running {
   }
 
   AshlarCode run_recorded(AshlarStatus* status) {
-    const std::string what = operand_text(step_.label, args_.inputs, args_.input_count);
     try {
       device()->capture_begin(args_.queue);
       const AshlarCode code = run_once(status);
@@ -231,7 +233,6 @@ class Running {
       device()->replay(args_.queue, recording.get());
       device()->drain(args_.queue);
     } catch (const Error& e) {
-      Spy::get().find("capture", fmt::format("{} cannot be recorded and replayed: {}", what, e.what()));
       provider::set_status(status, static_cast<AshlarCode>(e.code()), e.message());
       return static_cast<AshlarCode>(e.code());
     }
