@@ -5,6 +5,7 @@
 #include <ashlar/dtype.h>
 #include <ashlar/environment.h>
 #include <ashlar/error.h>
+#include <ashlar/memory.h>
 #include <ashlar/model.h>
 #include <ashlar/placement.h>
 #include <ashlar/providers.h>

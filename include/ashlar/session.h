@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <ashlar/export.h>
+#include <ashlar/memory.h>
 #include <ashlar/model.h>
 #include <ashlar/placement.h>
 #include <ashlar/trace.h>
@@ -106,12 +107,17 @@ class ASHLAR_API Session {
   Run prepare() const;
 
   const Placement& placement() const noexcept;
+  /// What this session takes of every memory space, and one run with inputs of these shapes; an input that is not named has the model's
+  /// shape, where that is fixed. Nothing is run, and no memory taken. Throws Error: kNotFound for a name that is no input, kInvalidArgument for a
+  /// shape the model does not declare, and what binding a run to such shapes throws.
+  MemoryPlan memory(const std::map<std::string, Shape>& shapes = {}) const;
   /// The text form of a stage: "graph" (as imported), "optimized", "placement" or "plan". Throws Error (kNotFound) for another.
   std::string stage_text(std::string_view stage) const;
 
   struct Impl;
 
  private:
+  void check_limits() const;
   std::shared_ptr<const Impl> impl_;
 };
 

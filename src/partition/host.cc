@@ -11,6 +11,8 @@
 
 #include "core/isa.h"
 #include "core/log.h"
+#include "core/mapped_pages.h"
+#include "partition/device.h"
 
 namespace ashlar::partition {
 namespace {
@@ -64,22 +66,53 @@ Host::Host(core::Executor executor, std::shared_ptr<WeightStore> weights) : exec
           .string_set = &string_set,
           .threads = executor_.threads,
           .max_isa = static_cast<std::int32_t>(core::max_isa()),
-          .packed = [](void* core, std::uint32_t space, const AshlarTensor* source, const char* packing, std::uint64_t bytes,
-                       AshlarCode (*fill)(void*, void*, AshlarStatus*), void* context, const void** memory, AshlarStatus* status) {
-            return provider::guarded(status, [&] {
-              if (space != ASHLAR_SPACE_HOST) throw provider::Failure(ASHLAR_UNSUPPORTED, "constants are packed in host memory only");
-              WeightStore* store = static_cast<Host*>(core)->weights_.get();
-              if (!store) throw provider::Failure(ASHLAR_UNSUPPORTED, "this host keeps no weights");
-              try {
-                *memory = store->packed(source->data, source->bytes, packing, bytes, [&](void* to) {
-                  AshlarStatus failure = provider::new_status();
-                  if (const AshlarCode code = fill(context, to, &failure)) throw provider::Failure(code, failure.message);
+          .packed =
+              [](void* core, std::uint32_t space, const AshlarTensor* source, const char* packing, std::uint64_t bytes,
+                 AshlarCode (*fill)(void*, void*, AshlarStatus*), void* context, const void** memory, AshlarStatus* status) {
+                return provider::guarded(status, [&] {
+                  try {
+                    *memory = static_cast<const Host*>(core)->packed(space, *source, packing, bytes, [&](void* to) {
+                      AshlarStatus failure = provider::new_status();
+                      if (const AshlarCode code = fill(context, to, &failure)) throw provider::Failure(code, failure.message);
+                    });
+                  } catch (const Error& e) {
+                    throw provider::Failure(static_cast<AshlarCode>(e.code()), e.message());
+                  }
                 });
-              } catch (const Error& e) {
-                throw provider::Failure(static_cast<AshlarCode>(e.code()), e.message());
-              }
-            });
-          }};
+              }};
+}
+
+const void* Host::packed(std::uint32_t space, const AshlarTensor& source, const char* packing, std::uint64_t bytes,
+                         const std::function<void(void*)>& fill) const {
+  if (space == ASHLAR_SPACE_HOST) {
+    if (!weights_) throw provider::Failure(ASHLAR_UNSUPPORTED, "this host keeps no weights");
+    return weights_->packed(source.data, source.bytes, packing, bytes, fill);
+  }
+  const std::lock_guard lock(mutex_);
+  if (!device_ || space > device_->space_count())
+    throw provider::Failure(ASHLAR_INVALID_ARGUMENT, "the provider describes no memory space " + std::to_string(space));
+  std::shared_ptr<void>& memory = packed_[{source.data, source.bytes, space, std::string(packing) + ':' + std::to_string(bytes)}];
+  if (!memory) {
+    std::shared_ptr<void> filled = device_->allocate(space, bytes);
+    fill(filled.get());
+    memory = std::move(filled);
+    core::release_mapped_pages(source.data, source.bytes);
+  }
+  return memory.get();
+}
+
+void Host::set_device(std::shared_ptr<Device> device) const {
+  const std::lock_guard lock(mutex_);
+  device_ = std::move(device);
+}
+
+void Host::release_device() const {
+  // Both may hold the last reference to what holds this host: they go after the lock.
+  std::shared_ptr<Device> device;
+  decltype(packed_) memory;
+  const std::lock_guard lock(mutex_);
+  device_.swap(device);
+  packed_.swap(memory);
 }
 
 }  // namespace ashlar::partition

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <string>
+#include <tuple>
 
 #include <ashlar/provider/abi.h>
 
@@ -10,7 +16,10 @@
 
 namespace ashlar::partition {
 
-/// The core's services (abi.h's AshlarHost) as one session's providers see them: its threads, its model's weights.
+class Device;
+
+/// The core's services (abi.h's AshlarHost) as one provider of a session sees them: the session's threads, its model's weights, the memory of
+/// the provider's device.
 class Host {
  public:
   /// `weights` may be null where nothing is prepared; `packed` is then refused.
@@ -20,10 +29,21 @@ class Host {
 
   const AshlarHost& abi() const noexcept { return abi_; }
 
+  /// Where constants packed for the device's memory go. The device keeps its provider and that this host alive: release_device() ends it.
+  void set_device(std::shared_ptr<Device> device) const;
+  /// Gives up the device and what was packed in its memory, once nothing reads it.
+  void release_device() const;
+
  private:
+  const void* packed(std::uint32_t space, const AshlarTensor& source, const char* packing, std::uint64_t bytes,
+                     const std::function<void(void*)>& fill) const;
+
   AshlarHost abi_;
   core::Executor executor_;
   std::shared_ptr<WeightStore> weights_;
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<Device> device_;
+  mutable std::map<std::tuple<const void*, std::uint64_t, std::uint32_t, std::string>, std::shared_ptr<void>> packed_;
 };
 
 /// Throws what the application's own parallel_for threw on this thread since the last call, if it did: no exception crosses the border.

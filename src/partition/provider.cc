@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "partition/provider.h"
 
+#include <cstddef>
+#include <cstdio>
 #include <cstring>
 
 #include <ashlar/provider/failure.h>
@@ -43,40 +45,127 @@ const AshlarProgramValue& Program::value(std::uint32_t i) const noexcept {
                                                       std::size_t{i} * program_.value_stride);
 }
 
-Provider::Provider(std::string name, std::shared_ptr<const Host> host, const AshlarProvider* table, void* instance)
-    : name_(std::move(name)), host_(std::move(host)), table_(table), instance_(instance) {}
+Provider::Provider(ProviderEntry entry, std::shared_ptr<const Host> host, const AshlarProvider* table, void* instance)
+    : entry_(std::move(entry)), name_(table->name), host_(std::move(host)), table_(table), instance_(instance) {}
 
 Provider::~Provider() { table_->destroy(instance_); }
 
-std::shared_ptr<const Provider> Provider::create(const std::string& name, std::shared_ptr<const Host> host) {
-  std::vector<std::string> names;
-  for (const BuiltinProvider& p : builtin_providers()) {
-    names.push_back(p.name);
-    if (name != p.name) continue;
-    AshlarStatus status = new_status();
-    const AshlarProvider* table = p.entry(&host->abi(), &status);
-    if (!table) throw to_error(status.code, status, {.provider = name});
-    if (table->abi_version != ASHLAR_ABI_VERSION)
-      throw Error(ErrorCode::kUnsupported,
-                  "it was built for version " + std::to_string(table->abi_version) + " of the provider border, this core has " +
-                      std::to_string(ASHLAR_ABI_VERSION),
-                  {.provider = name});
-    if (table->device)
-      throw Error(ErrorCode::kUnsupported, "it needs memory of its own, which this version of the core does not lay out",
-                  {.provider = name});
-    void* instance = nullptr;
-    if (const AshlarCode code = table->create(&host->abi(), nullptr, 0, &instance, &status)) throw to_error(code, status, {.provider = name});
-    return std::shared_ptr<const Provider>(new Provider(name, std::move(host), table, instance));
-  }
-  throw Error(ErrorCode::kNotFound, "no provider is named '" + core::printable(name) + "'" + core::suggestion(name, names));
+namespace {
+
+std::string hex(std::uint32_t number) {
+  char text[16];
+  std::snprintf(text, sizeof(text), "0x%08x", number);
+  return text;
 }
 
-std::string Provider::device() const {
+/// Refuses a table whose version, size or functions are not those of this core.
+void check_table(const AshlarProvider& table, const std::string& name) {
+  const auto refuse = [&](const std::string& built, const std::string& here) {
+    throw Error(ErrorCode::kUnsupported, "it was built for " + built + ", this core has " + here, {.provider = name});
+  };
+  if (table.struct_size < offsetof(AshlarProvider, name))
+    refuse("a table of " + std::to_string(table.struct_size) + " bytes", "one of " + std::to_string(sizeof(AshlarProvider)));
+  if (table.abi_version != ASHLAR_ABI_VERSION)
+    refuse("version " + std::to_string(table.abi_version) + " of the provider border", "version " + std::to_string(ASHLAR_ABI_VERSION));
+  if (table.abi_layout != ASHLAR_ABI_LAYOUT)
+    refuse("layout " + hex(table.abi_layout) + " of version 0 of the provider border", "layout " + hex(ASHLAR_ABI_LAYOUT));
+  if (table.struct_size != sizeof(AshlarProvider))
+    refuse("a table of " + std::to_string(table.struct_size) + " bytes", "one of " + std::to_string(sizeof(AshlarProvider)));
+  const auto need = [&](bool there, const char* what) {
+    if (!there) throw Error(ErrorCode::kInternal, std::string("its table lacks ") + what, {.provider = name});
+  };
+  need(table.name && *table.name, "name");
+  need(table.version, "version");
+  need(table.create, "create");
+  need(table.destroy, "destroy");
+  need(table.describe, "describe");
+  need(table.verdict, "verdict");
+  need(table.prepare, "prepare");
+  need(table.release, "release");
+  const AshlarDevice* d = table.device;
+  if (!d) return;
+  need(d->struct_size == sizeof(AshlarDevice), "a device table of this core's size");
+  need(d->allocate && d->free, "allocate and free");
+  need(d->queue_create && d->queue_destroy && d->drain, "queue_create, queue_destroy and drain");
+  need(d->event_create && d->event_destroy && d->signal && d->wait && d->synchronize, "events");
+  need(d->copy, "copy");
+  need(d->state, "state");
+}
+
+std::string feature_names(std::uint32_t features) {
+  static constexpr const char* kNames[] = {"devices", "packed constants", "capture"};
+  std::string out;
+  for (std::uint32_t bit = 0; bit < 32; ++bit)
+    if (features >> bit & 1)
+      out += (out.empty() ? "" : ", ") + (bit < std::size(kNames) ? std::string(kNames[bit]) : "feature " + std::to_string(bit));
+  return out;
+}
+
+}  // namespace
+
+std::shared_ptr<const Provider> Provider::create(const std::string& text, std::shared_ptr<const Host> host) {
+  const ProviderSpec spec = ProviderSpec::parse(text);
+  ProviderEntry entry = find_provider_entry(spec);
+  const std::string asked = core::printable(spec.name);
+  const ErrorContext context{.provider = asked, .file = spec.is_path ? core::printable(entry.origin) : ""};
+  try {
+    AshlarStatus status = new_status();
+    const AshlarProvider* table = entry.entry(&host->abi(), &status);
+    if (!table) throw to_error(status.code, status, {});
+    check_table(*table, asked);
+    std::vector<AshlarOption> options;
+    for (const auto& [name, value] : spec.options) options.push_back({name.c_str(), value.c_str()});
+    void* instance = nullptr;
+    if (const AshlarCode code = table->create(&host->abi(), options.data(), static_cast<std::uint32_t>(options.size()), &instance, &status))
+      throw to_error(code, status, {.provider = table->name});
+    const std::shared_ptr<Provider> made(new Provider(std::move(entry), std::move(host), table, instance));
+    made->describe();
+    return made;
+  } catch (const Error& e) {
+    throw e.with(context);
+  }
+}
+
+/// Copies and checks what the provider says of itself.
+void Provider::describe() {
   AshlarProviderInfo info{};
   info.struct_size = sizeof(info);
   AshlarStatus status = new_status();
   if (const AshlarCode code = table_->describe(instance_, &info, &status)) throw to_error(code, status, {.provider = name_});
-  return info.device ? info.device : "";
+  const auto refuse = [&](const std::string& what) { throw Error(ErrorCode::kInternal, "it describes " + what, {.provider = name_}); };
+  if (const std::uint32_t missing = info.required_features & ~host_->abi().features)
+    throw Error(ErrorCode::kUnsupported,
+                "it needs features " + hex(info.required_features) + " of the core, this core has " + hex(host_->abi().features) + ": " +
+                    feature_names(missing) + " missing",
+                {.provider = name_});
+  const bool has_device = table_->device != nullptr;
+  if (!has_device && (info.space_count != 0 || info.queue_count != 0)) refuse("memory spaces or queues, but has no device");
+  if (has_device && (info.space_count == 0 || info.queue_count == 0)) refuse("a device without memory or without queues");
+  if (info.space_count > 0 && (!info.spaces || info.space_stride < sizeof(AshlarSpaceInfo))) refuse("memory spaces that cannot be read");
+  description_ = {.device = info.device ? core::printable(info.device, 400) : "",
+                  .queue_count = info.queue_count,
+                  .upload_queue = info.upload_queue,
+                  .download_queue = info.download_queue,
+                  .staging_space = info.staging_space,
+                  .features = info.features,
+                  .required_features = info.required_features};
+  for (std::uint32_t i = 0; i < info.space_count; ++i) {
+    const auto& s = *reinterpret_cast<const AshlarSpaceInfo*>(reinterpret_cast<const char*>(info.spaces) + i * info.space_stride);
+    if (!s.name || !*s.name) refuse("a memory space without a name");
+    if (s.alignment < 64 || (s.alignment & (s.alignment - 1)) != 0)
+      refuse("memory aligned to " + std::to_string(s.alignment) + "; it must be a power of two from 64 up");
+    description_.spaces.push_back({core::printable(s.name), s.host_accessible != 0, s.total_bytes, s.alignment});
+  }
+  if (!has_device) return;
+  for (const std::uint32_t queue : {info.upload_queue, info.download_queue})
+    if (queue == 0 || queue > info.queue_count)
+      refuse("copies on queue " + std::to_string(queue) + " of " + std::to_string(info.queue_count));
+  if (info.staging_space > info.space_count || (info.staging_space > 0 && !description_.spaces[info.staging_space - 1].host_accessible))
+    refuse("staging space " + std::to_string(info.staging_space) + ", which is none that the host can reach");
+  const AshlarDevice& d = *table_->device;
+  if ((info.features & ASHLAR_DEVICE_CAPTURE) != 0 && !(d.capture_begin && d.capture_end && d.replay && d.recording_destroy))
+    refuse("capture, but its table lacks that");
+  if ((info.features & ASHLAR_DEVICE_TIMES) != 0 && !d.event_time) refuse("timed events, but its table lacks event_time");
 }
 
 Provider::Answer Provider::verdict(const GraphView& view, std::uint32_t node) const {

@@ -11,6 +11,8 @@
 #include <ashlar/placement.h>
 #include <ashlar/provider/abi.h>
 
+#include "partition/provider_entry.h"
+
 namespace ashlar::partition {
 
 class GraphView;
@@ -41,6 +43,7 @@ class Program {
   std::uint32_t step_count() const noexcept { return program_.step_count; }
   const AshlarStep& step(std::uint32_t i) const noexcept;
   std::uint32_t value_count() const noexcept { return program_.value_count; }
+  std::uint32_t event_count() const noexcept { return program_.event_count; }
   const AshlarProgramValue& value(std::uint32_t i) const noexcept;
   const Provider& provider() const noexcept { return *provider_; }
 
@@ -54,14 +57,32 @@ class Program {
 /// prepare are for one thread at a time.
 class Provider : public std::enable_shared_from_this<Provider> {
  public:
-  /// An in-tree provider by name. Throws Error: kNotFound (with the nearest name), kUnavailable or kUnsupported with the
-  /// provider's own sentence.
-  static std::shared_ptr<const Provider> create(const std::string& name, std::shared_ptr<const Host> host);
+  /// The provider that is asked for as include/ashlar/providers.h says. Throws Error: what find_provider_entry throws; kUnsupported, with both
+  /// numbers, where versions, layouts or features do not go together; kInternal for a table that lacks a function or a description that
+  /// contradicts itself; what the provider's own create says.
+  static std::shared_ptr<const Provider> create(const std::string& spec, std::shared_ptr<const Host> host);
   ~Provider();
 
+  /// What its table says; placements and traces use it.
   const std::string& name() const noexcept { return name_; }
   const char* version() const noexcept { return table_->version; }
-  std::string device() const;
+  const std::string& origin() const noexcept { return entry_.origin; }
+  const AshlarProvider& table() const noexcept { return *table_; }
+  void* instance() const noexcept { return instance_; }
+  const Host& host() const noexcept { return *host_; }
+
+  /// A copy of what it says of itself.
+  struct Description {
+    struct Space {
+      std::string name;
+      bool host_accessible = false;
+      std::uint64_t total_bytes = 0, alignment = 64;
+    };
+    std::string device;
+    std::uint32_t queue_count = 0, upload_queue = 0, download_queue = 0, staging_space = 0, features = 0, required_features = 0;
+    std::vector<Space> spaces = {};
+  };
+  const Description& description() const noexcept { return description_; }
 
   struct Answer {
     Verdict verdict;
@@ -74,11 +95,15 @@ class Provider : public std::enable_shared_from_this<Provider> {
 
  private:
   friend class Program;
-  Provider(std::string name, std::shared_ptr<const Host> host, const AshlarProvider* table, void* instance);
+  Provider(ProviderEntry entry, std::shared_ptr<const Host> host, const AshlarProvider* table, void* instance);
+  void describe();
+
+  ProviderEntry entry_;  ///< keeps its library loaded, so it goes last
   std::string name_;
   std::shared_ptr<const Host> host_;
   const AshlarProvider* table_;
   void* instance_;
+  Description description_;
 };
 
 /// The Error of a failed call. `context` is what the core knows of the place.

@@ -7,8 +7,6 @@
 namespace ashlar::plan {
 namespace {
 
-constexpr std::uint64_t kAlignment = 64;
-
 struct Gap {
   std::uint64_t offset, bytes;
 };
@@ -60,8 +58,8 @@ class Gaps {
 
 }  // namespace
 
-std::uint64_t place(std::vector<Block>& blocks) {
-  const auto rounded = [](std::uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
+std::uint64_t place(std::vector<Block>& blocks, std::uint64_t alignment) {
+  const auto rounded = [&](std::uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; };
   std::vector<std::uint32_t> by_first(blocks.size());
   std::iota(by_first.begin(), by_first.end(), 0u);
   std::vector<std::uint32_t> by_last = by_first;

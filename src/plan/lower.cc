@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <set>
+#include <tuple>
 
+#include "core/mapped_pages.h"
 #include "plan/plan.h"
 
 namespace ashlar::plan {
 namespace {
 
+/// What the plans of a session's graph and of its bodies are made with.
+struct Session {
+  const partition::Providers& providers;
+  std::shared_ptr<const Topology> topology;
+  partition::WeightStore& weights;
+  std::map<std::tuple<const void*, std::size_t, std::uint32_t>, std::shared_ptr<void>> uploaded = {};  ///< by constant and space
+};
+
 class Lowering {
  public:
-  Lowering(const partition::PartitionedGraph& graph, const partition::Providers& providers, partition::WeightStore& weights,
-           std::size_t depth)
-      : graph_(graph), providers_(providers), weights_(weights) {
+  Lowering(const partition::PartitionedGraph& graph, Session& session, std::size_t depth)
+      : graph_(graph), session_(session), topology_(*session.topology) {
     plan_->graph = graph.graph;
+    plan_->topology = session.topology;
     plan_->depth = depth;
     for (const graph::Value& v : graph.graph->values) plan_->slots.push_back({.dtype = v.type.dtype, .constant = v.constant.defined()});
     for (const graph::ValueId id : graph.graph->inputs) plan_->slots[id].constant = false;  // a default may be replaced
@@ -41,7 +51,15 @@ class Lowering {
       }
       i = end;
     }
-    for (const graph::ValueId v : graph_.graph->outputs) need(v);
+    for (const graph::ValueId v : graph_.graph->outputs) {
+      need(v);
+      plan_->outputs.push_back(in_space(v, 0, static_cast<graph::NodeIndex>(assignments.empty() ? 0 : assignments.size() - 1)));
+    }
+    for (graph::ValueId v = 0; v < graph_.graph->values.size(); ++v) {
+      const auto copy = copies_.find({v, 0});
+      plan_->host_slots.push_back(plan_->slots[v].space == 0 ? v : copy != copies_.end() ? copy->second : kNoSlot);
+    }
+    hoist_copies();
     find_last_uses();
     add_constants();
     return std::move(plan_);
@@ -56,8 +74,40 @@ class Lowering {
     for (const graph::ValueId v : node.outputs)
       if (v != graph::kNone) host_step_of_[v] = graph::kNone;
     for (const graph::ValueId v : node.inputs) need(v);
-    add_step(index, Runner::kHost, "core", graph_.assignments[index].kernel, node.inputs, node.outputs);
+    add_step(index, Runner::kHost, "core", graph_.assignments[index].kernel, in_host_memory(node.inputs, index), node.outputs);
   }
+
+  /// The value of a slot in a memory space: the slot, or one that it is copied to.
+  Slot in_space(Slot slot, std::uint32_t space, graph::NodeIndex asks) {
+    if (slot == kNoSlot || plan_->slots[slot].space == space) return slot;
+    if (const auto copy = copies_.find({slot, space}); copy != copies_.end()) return copy->second;
+    const SlotInfo from = plan_->slots[slot];
+    const std::uint32_t from_device = topology_.spaces[from.space].device, to_device = topology_.spaces[space].device;
+    if (from_device != kNoDevice && to_device != kNoDevice && from_device != to_device)
+      return copies_[{slot, space}] = in_space(in_space(slot, 0, asks), space, asks);
+    if (from.dtype == DType::kString) throw Error(ErrorCode::kInternal, "strings live in host memory", {.node = node_id(asks)});
+    const auto to = static_cast<Slot>(plan_->slots.size());
+    plan_->slots.push_back({.dtype = from.dtype, .space = space, .constant = from.constant, .copy_of = slot});
+    copies_[{slot, space}] = to;
+    if (from.constant) return to;  // copied once, by add_constants
+    const partition::Device& device = *topology_.devices[to_device != kNoDevice ? to_device : from_device];
+    const std::uint32_t number = topology_.spaces[space].number;
+    const bool download = number == 0 || device.space(number).host_accessible;
+    Step& copy = add_step(asks, Runner::kCopy, device.name(), "copy", {slot}, {to});
+    copy.lane =
+        topology_.lane_of(to_device != kNoDevice ? to_device : from_device, download ? device.download_queue() : device.upload_queue());
+    return to;
+  }
+
+  std::vector<Slot> in_host_memory(std::vector<Slot> slots, graph::NodeIndex asks) {
+    for (Slot& s : slots) {
+      need(s);
+      s = in_space(s, 0, asks);
+    }
+    return slots;
+  }
+
+  const std::string& node_id(graph::NodeIndex index) const { return graph_.graph->nodes[index].id; }
 
   Step& add_step(graph::NodeIndex node, Runner runner, std::string provider, std::string kernel, std::vector<Slot> inputs,
                  std::vector<Slot> outputs) {
@@ -77,59 +127,133 @@ class Lowering {
 
   void add_core_step(graph::NodeIndex index) {
     const graph::Node& node = graph_.graph->nodes[index];
-    for (const graph::ValueId v : node.captures) need(v);
-    Step& step = add_step(index, Runner::kCore, "core", graph_.assignments[index].kernel, node.inputs, node.outputs);
+    in_host_memory(node.captures, index);
+    Step& step = add_step(index, Runner::kCore, "core", graph_.assignments[index].kernel, in_host_memory(node.inputs, index), node.outputs);
     if (const auto bodies = graph_.bodies.find(index); bodies != graph_.bodies.end())
-      for (const auto& [name, body] : bodies->second)
-        step.bodies.emplace(name, Lowering(body, providers_, weights_, plan_->depth + 1).run());
+      for (const auto& [name, body] : bodies->second) step.bodies.emplace(name, Lowering(body, session_, plan_->depth + 1).run());
   }
 
   void add_program(int provider, graph::NodeIndex begin, graph::NodeIndex end) {
     std::vector<std::uint32_t> nodes;
     for (graph::NodeIndex i = begin; i < end; ++i)
       if (graph_.assignments[i].provider == provider) nodes.push_back(i);
-    const auto program = providers_[static_cast<std::size_t>(provider)]->prepare(graph_.view, nodes);
+    const auto program = session_.providers[static_cast<std::size_t>(provider)]->prepare(graph_.view, nodes);
     plan_->programs.push_back(program);
-    const std::string& name = program->provider().name();
+    const auto own_values = static_cast<Slot>(plan_->slots.size());
+    for (std::uint32_t v = 0; v < program->value_count(); ++v)
+      plan_->slots.push_back({.dtype = static_cast<DType>(program->value(v).dtype)});
+    std::vector<std::uint32_t> signalled(program->event_count(), graph::kNone);  // by event: the last step that signals it
+    for (std::uint32_t s = 0; s < program->step_count(); ++s) add_provider_step(*program, program->step(s), own_values, signalled);
+  }
+
+  void add_provider_step(const partition::Program& program, const AshlarStep& from, Slot own_values,
+                         std::vector<std::uint32_t>& signalled) {
+    const std::string& name = program.provider().name();
+    const auto refuse = [&](const std::string& what) {
+      const bool named = from.node_count > 0 && from.nodes[0] < graph_.graph->nodes.size();
+      throw Error(ErrorCode::kInternal, what, {.node = named ? node_id(from.nodes[0]) : "", .provider = name});
+    };
+    if (!from.bind || !from.run || from.node_count == 0 || from.nodes[0] >= graph_.graph->nodes.size())
+      refuse("a prepared step lacks bind, run or its node");
+    const graph::NodeIndex node = from.nodes[0];
+    const std::uint32_t device = topology_.device_of(name);
     const auto graph_values = static_cast<std::uint32_t>(graph_.graph->values.size());
-    const auto own_values = static_cast<Slot>(plan_->slots.size());  // a program's own values are numbered from the graph's value count
-    for (std::uint32_t v = 0; v < program->value_count(); ++v) plan_->slots.push_back({.dtype = static_cast<DType>(program->value(v).dtype)});
     const auto slot = [&](std::uint32_t id) -> Slot {
       if (id == ASHLAR_NONE || id < graph_values) return id;
-      if (own_values + (id - graph_values) >= plan_->slots.size())
-        throw Error(ErrorCode::kInternal, "a step uses a value that the program does not list", {.provider = name});
+      if (id - graph_values >= program.value_count()) refuse("a step uses a value that the program does not list");
       return own_values + (id - graph_values);
     };
-    for (std::uint32_t s = 0; s < program->step_count(); ++s) {
-      const AshlarStep& from = program->step(s);
-      if (!from.bind || !from.run || from.node_count == 0 || from.nodes[0] >= graph_.graph->nodes.size())
-        throw Error(ErrorCode::kInternal, "a prepared step lacks bind, run or its node", {.provider = name});
-      if (from.queue != 0 || from.wait_count != 0)
-        throw Error(ErrorCode::kUnsupported, "its steps need a queue, which this version of the core does not drive", {.provider = name});
-      std::vector<Slot> inputs, outputs;
-      for (std::uint32_t i = 0; i < from.input_count; ++i) inputs.push_back(slot(from.inputs[i]));
-      for (std::uint32_t i = 0; i < from.output_count; ++i) outputs.push_back(slot(from.outputs[i]));
-      std::string kernel = from.kernel ? from.kernel : "";
-      for (std::uint32_t i = 1; i < from.node_count; ++i)
-        if (from.nodes[i] < graph_.graph->nodes.size()) kernel += "+" + graph_.graph->nodes[from.nodes[i]].op_type;
-      add_step(from.nodes[0], Runner::kProvider, name, std::move(kernel), std::move(inputs), std::move(outputs)).provider_step = &from;
+    const auto space = [&](const std::uint32_t* spaces, std::uint32_t i) {
+      const std::uint32_t number = spaces ? spaces[i] : ASHLAR_SPACE_HOST;
+      const std::uint32_t found = topology_.space_of(device, number);
+      if (number != ASHLAR_SPACE_HOST && found == 0)
+        refuse("a step's operand lies in memory space " + std::to_string(number) + ", which the provider does not describe");
+      return found;
+    };
+    const std::uint32_t lane = topology_.lane_of(device, from.queue);
+    if (from.queue != 0 && lane == 0)
+      refuse("a step runs on queue " + std::to_string(from.queue) + ", which the provider does not describe");
+
+    std::vector<Slot> inputs, bind_inputs, outputs;
+    bool differs = false;
+    for (std::uint32_t i = 0; i < from.input_count; ++i) {
+      const Slot s = slot(from.inputs[i]);
+      need(s);
+      const bool shape_only = i < 64 && (from.shape_only >> i & 1) != 0, bind_reads = i < 64 && (from.bind_reads >> i & 1) != 0;
+      bind_inputs.push_back(bind_reads ? in_space(s, 0, node) : s);
+      inputs.push_back(!shape_only ? in_space(s, space(from.input_spaces, i), node) : bind_inputs.back());
+      if (!bind_reads) bind_inputs.back() = inputs.back();
+      differs = differs || bind_inputs.back() != inputs.back();
     }
+    for (std::uint32_t i = 0; i < from.output_count; ++i) {
+      outputs.push_back(slot(from.outputs[i]));
+      if (outputs.back() == kNoSlot) continue;
+      SlotInfo& info = plan_->slots[outputs.back()];
+      info.space = space(from.output_spaces, i);
+      if (info.space != 0 && info.dtype == DType::kString) refuse("a step gives strings in a device's memory");
+    }
+    std::string kernel = from.kernel ? from.kernel : "";
+    for (std::uint32_t i = 1; i < from.node_count; ++i)
+      if (from.nodes[i] < graph_.graph->nodes.size()) kernel += "+" + graph_.graph->nodes[from.nodes[i]].op_type;
+    Step& step = add_step(node, Runner::kProvider, name, std::move(kernel), std::move(inputs), std::move(outputs));
+    step.provider_step = &from;
+    step.lane = lane;
+    if (differs) step.bind_inputs = std::move(bind_inputs);
+    for (std::uint32_t i = 0; i < from.wait_count; ++i) {
+      if (from.waits[i] >= signalled.size() || signalled[from.waits[i]] == graph::kNone)
+        refuse("a step waits for event " + std::to_string(from.waits[i]) + ", which no earlier step signals");
+      step.after.push_back(signalled[from.waits[i]]);
+    }
+    for (std::uint32_t i = 0; i < from.signal_count; ++i) {
+      if (from.signals[i] >= signalled.size())
+        refuse("a step signals event " + std::to_string(from.signals[i]) + " of " + std::to_string(signalled.size()));
+      signalled[from.signals[i]] = static_cast<std::uint32_t>(plan_->steps.size() - 1);
+    }
+  }
+
+  /// Moves every copy to where its source is just there, so that it runs beside what does not need it.
+  void hoist_copies() {
+    if (copies_.empty()) return;
+    std::vector<Step> steps = std::move(plan_->steps);
+    plan_->steps.clear();
+    std::map<Slot, std::vector<std::size_t>> copies_from;
+    std::vector<char> written(plan_->slots.size(), 0);
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      if (steps[i].runner == Runner::kCopy) copies_from[steps[i].inputs[0]].push_back(i);
+      for (const Slot s : steps[i].outputs)
+        if (s != kNoSlot) written[s] = 1;
+    }
+    std::vector<std::uint32_t> moved(steps.size());
+    const auto emit = [&](auto& self, std::size_t i) -> void {
+      moved[i] = static_cast<std::uint32_t>(plan_->steps.size());
+      plan_->steps.push_back(std::move(steps[i]));
+      const std::vector<Slot> outputs = plan_->steps.back().outputs;
+      for (const Slot s : outputs)
+        if (const auto copies = copies_from.find(s); copies != copies_from.end())
+          for (const std::size_t copy : copies->second) self(self, copy);
+    };
+    for (const auto& [slot, copies] : copies_from)
+      if (!written[slot])
+        for (const std::size_t copy : copies) emit(emit, copy);
+    for (std::size_t i = 0; i < steps.size(); ++i)
+      if (steps[i].runner != Runner::kCopy) emit(emit, i);
+    for (Step& step : plan_->steps)
+      for (std::uint32_t& earlier : step.after) earlier = moved[earlier];
   }
 
   std::vector<Slot> reads(const Step& step) const {
     std::vector<Slot> out = step.inputs;
-    if (step.runner == Runner::kCore) {
-      const auto& captures = plan_->node(step).captures;
-      out.insert(out.end(), captures.begin(), captures.end());
-    }
+    out.insert(out.end(), step.bind_inputs.begin(), step.bind_inputs.end());
+    if (step.runner == Runner::kCore)
+      for (const graph::ValueId v : plan_->node(step).captures) out.push_back(plan_->host_slots[v]);
     std::erase(out, kNoSlot);
     return out;
   }
 
   void find_last_uses() {
     std::vector<SlotInfo>& slots = plan_->slots;
-    for (const graph::ValueId v : graph_.graph->outputs) slots[v].last_use = kOutlives;
-    std::set<Slot> live(graph_.graph->outputs.begin(), graph_.graph->outputs.end());
+    for (const Slot s : plan_->outputs) slots[s].last_use = kOutlives;
+    std::set<Slot> live(plan_->outputs.begin(), plan_->outputs.end());
     for (std::size_t i = plan_->steps.size(); i-- > 0;) {
       Step& step = plan_->steps[i];
       std::vector<Slot> touched = reads(step);
@@ -145,9 +269,12 @@ class Lowering {
 
   /// A constant whose data nobody reads at a run stays as it is in the file; others are brought to an address that suits their elements.
   void add_constants() {
-    std::set<Slot> read(graph_.graph->outputs.begin(), graph_.graph->outputs.end()), known;
+    std::set<Slot> read(plan_->outputs.begin(), plan_->outputs.end()), known;
     for (const Step& step : plan_->steps) {
-      for (const Slot s : reads(step)) known.insert(s);
+      for (const Slot s : reads(step)) {
+        known.insert(s);
+        if (plan_->slots[s].copy_of != kNoSlot) known.insert(plan_->slots[s].copy_of);  // bind may look at it
+      }
       if (step.runner != Runner::kProvider) {
         for (const Slot s : reads(step)) read.insert(s);
         continue;
@@ -158,43 +285,101 @@ class Lowering {
     known.insert(read.begin(), read.end());
     for (const Slot s : known) {
       if (s == kNoSlot || !plan_->slots[s].constant) continue;
-      const Tensor& constant = graph_.graph->values[s].constant;
-      plan_->slots[s].constant_index = static_cast<std::uint32_t>(plan_->constants.size());
-      plan_->constants.emplace_back(s, read.contains(s) ? weights_.aligned(constant) : constant);
+      SlotInfo& info = plan_->slots[s];
+      info.constant_index = static_cast<std::uint32_t>(plan_->constants.size());
+      const Tensor& constant = graph_.graph->values[info.copy_of == kNoSlot ? s : info.copy_of].constant;
+      if (info.space != 0) plan_->constants.emplace_back(s, uploaded(s, constant));
+      else plan_->constants.emplace_back(s, read.contains(s) ? session_.weights.aligned(constant) : constant);
     }
   }
 
+  /// A constant in a device's memory, copied there now.
+  Tensor uploaded(Slot slot, const Tensor& constant) {
+    const std::uint32_t space = plan_->slots[slot].space;
+    std::shared_ptr<void>& memory = session_.uploaded[{constant.raw(), constant.bytes(), space}];
+    if (!memory) {
+      const Topology::Space& to = topology_.spaces[space];
+      try {
+        memory = topology_.devices[to.device]->upload(to.number, constant.raw(), constant.bytes());
+      } catch (const Error& e) {
+        if (e.code() != ErrorCode::kOutOfMemory) throw e.with({.tensor = graph_.graph->values[plan_->slots[slot].copy_of].name});
+        throw Error(e.code(), e.message() + "; the largest constants there: " + largest_constants(space), e.context())
+            .with({.tensor = graph_.graph->values[plan_->slots[slot].copy_of].name});
+      }
+      core::release_mapped_pages(constant.raw(), constant.bytes());
+    }
+    return Tensor::adopt(constant.dtype(), constant.shape(), memory.get(), memory, true);
+  }
+
+  std::string largest_constants(std::uint32_t space) const {
+    std::vector<const graph::Value*> values;
+    for (const SlotInfo& info : plan_->slots)
+      if (info.space == space && info.constant && info.copy_of != kNoSlot) values.push_back(&graph_.graph->values[info.copy_of]);
+    std::sort(values.begin(), values.end(), [](const auto* a, const auto* b) { return a->constant.bytes() > b->constant.bytes(); });
+    std::string out;
+    for (std::size_t i = 0; i < values.size() && i < 3; ++i)
+      out += (i ? ", " : "") + values[i]->name + " (" + values[i]->constant.type_string() + ", " +
+             std::to_string(values[i]->constant.bytes()) + " bytes)";
+    return out;
+  }
+
   const partition::PartitionedGraph& graph_;
-  const partition::Providers& providers_;
-  partition::WeightStore& weights_;
-  std::vector<graph::NodeIndex> host_step_of_;  ///< by value: the host node that gives it and is not emitted yet
+  Session& session_;
+  const Topology& topology_;
+  std::vector<graph::NodeIndex> host_step_of_;             ///< by value: the host node that gives it and is not emitted yet
+  std::map<std::pair<Slot, std::uint32_t>, Slot> copies_;  ///< by slot and space
   std::unique_ptr<Plan> plan_ = std::make_unique<Plan>();
 };
 
 }  // namespace
 
 std::unique_ptr<const Plan> lower(const partition::PartitionedGraph& graph, const partition::Providers& providers,
-                                  partition::WeightStore& weights) {
-  return Lowering(graph, providers, weights, 0).run();
+                                  std::shared_ptr<const Topology> topology, partition::WeightStore& weights) {
+  Session session{providers, std::move(topology), weights};
+  return Lowering(graph, session, 0).run();
 }
 
 void verify(const Plan& plan) {
   const auto fail = [](const std::string& what) { throw Error(ErrorCode::kInternal, "the plan is wrong: " + what); };
-  std::vector<char> live(plan.slots.size(), 0);
+  std::vector<char> live(plan.slots.size(), 0), read(plan.slots.size(), 0);
+  std::set<std::pair<Slot, std::uint32_t>> copied;
   for (const graph::ValueId id : plan.graph->inputs) live[id] = 1;
   for (const graph::Capture& c : plan.graph->captures) live[c.inner] = 1;
   for (const auto& [slot, tensor] : plan.constants) live[slot] = 1;
-  for (const Step& step : plan.steps) {
+  for (const Slot s : plan.outputs) read.at(s) = 1;
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
     const std::string& id = plan.node(step).id;
-    for (const Slot s : step.inputs)
-      if (s != kNoSlot && (s >= plan.slots.size() || !live[s])) fail(id + " reads a value that is not there");
+    const auto check_read = [&](Slot s) {
+      if (s == kNoSlot) return;
+      if (s >= plan.slots.size() || !live[s]) fail(id + " reads a value that is not there");
+      read[s] = 1;
+    };
+    for (const Slot s : step.inputs) check_read(s);
+    for (const Slot s : step.bind_inputs) check_read(s);
+    if (step.runner == Runner::kCore)
+      for (const graph::ValueId v : plan.node(step).captures) check_read(plan.host_slots[v]);
+    if (step.runner != Runner::kProvider && step.runner != Runner::kCopy)
+      for (const Slot s : step.inputs)
+        if (s != kNoSlot && plan.slots[s].space != 0) fail(id + " reads a device's memory");
+    if (step.runner == Runner::kCopy) {
+      const SlotInfo& to = plan.slots[step.outputs[0]];
+      if (to.copy_of != step.inputs[0] || to.space == plan.slots[step.inputs[0]].space || step.lane == 0)
+        fail(id + " asks for a copy that is none");
+      if (!copied.insert({step.inputs[0], to.space}).second) fail(id + " asks for a second copy of a value");
+    }
+    for (const std::uint32_t earlier : step.after)
+      if (earlier >= i) fail(id + " runs after a later step");
     for (const Slot s : step.outputs)
       if (s != kNoSlot) live.at(s) = 1;
     for (const Slot s : step.last_uses) live.at(s) = 0;
     for (const auto& [name, body] : step.bodies) verify(*body);
   }
-  for (const graph::ValueId id : plan.graph->outputs)
-    if (!live[id]) fail("output '" + plan.graph->values[id].name + "' is not computed");
+  for (const Step& step : plan.steps)
+    if (step.runner == Runner::kCopy && !read[step.outputs[0]]) fail("nothing reads a copy for " + plan.node(step).id);
+  for (std::size_t i = 0; i < plan.outputs.size(); ++i)
+    if (!live[plan.outputs[i]] || plan.slots[plan.outputs[i]].space != 0)
+      fail("output '" + plan.graph->values[plan.graph->outputs[i]].name + "' is not computed");
 }
 
 }  // namespace ashlar::plan

@@ -6,6 +6,8 @@ namespace {
 
 std::string slot_name(const Plan& plan, Slot slot) {
   if (slot == kNoSlot) return "-";
+  const SlotInfo& info = plan.slots[slot];
+  if (info.copy_of != kNoSlot) return slot_name(plan, info.copy_of) + "@" + plan.topology->spaces[info.space].name;
   return slot < plan.graph->values.size() ? "%" + plan.graph->values[slot].name : "%#" + std::to_string(slot);
 }
 
@@ -19,8 +21,9 @@ void append(std::string& out, const Plan& plan) {
   const std::string indent(plan.depth * 4, ' ');
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
-    out += indent + std::to_string(i) + ": " + step.provider + " " + step.kernel + " [" + plan.node(step).id + "] (" +
-           slot_names(plan, step.inputs) + ") -> " + slot_names(plan, step.outputs);
+    out += indent + std::to_string(i) + ": " + step.provider +
+           (step.lane != 0 ? " queue " + std::to_string(plan.topology->lanes[step.lane].queue) : "") + " " + step.kernel + " [" +
+           plan.node(step).id + "] (" + slot_names(plan, step.inputs) + ") -> " + slot_names(plan, step.outputs);
     if (!step.last_uses.empty()) out += "  release " + slot_names(plan, step.last_uses);
     out += '\n';
     for (const auto& [name, body] : step.bodies) {

@@ -15,7 +15,7 @@ std::shared_ptr<void> BufferPool::take(std::size_t bytes) {
   for (Buffer& b : buffers_)
     if (b.memory.use_count() == 1 && b.bytes >= bytes && b.bytes <= 2 * bytes + 4096 && (!best || b.bytes < best->bytes)) best = &b;
   if (!best) {
-    std::shared_ptr<void> memory = core::allocate_aligned(bytes);
+    std::shared_ptr<void> memory = allocate_ ? allocate_(bytes) : core::allocate_aligned(bytes);
     if (!memory) throw Error(ErrorCode::kOutOfMemory, "no memory for " + std::to_string(bytes) + " bytes");
     best = &buffers_.emplace_back(Buffer{std::move(memory), bytes, 0});
   }

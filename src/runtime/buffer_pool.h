@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <ashlar/tensor.h>
@@ -13,6 +15,10 @@ namespace ashlar::runtime {
 /// runs are freed. Serves one thread at a time; tensors may outlive it.
 class BufferPool {
  public:
+  /// Of host memory, or of what `allocate` gives: memory of that many bytes, or an Error.
+  using Allocate = std::function<std::shared_ptr<void>(std::size_t bytes)>;
+  explicit BufferPool(Allocate allocate = {}) : allocate_(std::move(allocate)) {}
+
   /// Uninitialised memory aligned to 64 bytes. Throws Error (kOutOfMemory).
   std::shared_ptr<void> take(std::size_t bytes);
   /// An uninitialised tensor (strings: empty ones). Throws Error (kOutOfMemory, kInvalidArgument for an impossible shape).
@@ -27,6 +33,7 @@ class BufferPool {
     std::size_t bytes = 0;
     int idle_runs = 0;
   };
+  Allocate allocate_;
   std::vector<Buffer> buffers_;
 };
 

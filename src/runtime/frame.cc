@@ -5,9 +5,10 @@
 
 #include <ashlar/provider/provider.h>
 
-#include "core/allocate.h"
+#include "core/log.h"
 #include "partition/host.h"
 #include "partition/provider.h"
+#include "runtime/predict.h"
 
 namespace ashlar::runtime {
 
@@ -18,9 +19,9 @@ using plan::Step;
 
 namespace {
 
-constexpr std::size_t kKeptRegions = 64;                     ///< of one beginning
-constexpr std::size_t kKeptBytes = std::size_t{64} << 20;    ///< of one beginning
-constexpr std::size_t kSeen = 256;                           ///< shapes whose return is noticed
+constexpr std::size_t kKeptRegions = 64;                   ///< of one beginning
+constexpr std::size_t kKeptBytes = std::size_t{64} << 20;  ///< of one beginning
+constexpr std::size_t kSeen = 256;                         ///< shapes whose return is noticed
 
 }  // namespace
 
@@ -30,6 +31,10 @@ std::int64_t RunState::elapsed_ns() const noexcept {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start_).count();
 }
 
+std::int64_t RunState::since_start(std::int64_t steady_ns) const noexcept {
+  return steady_ns - std::chrono::duration_cast<std::chrono::nanoseconds>(start_.time_since_epoch()).count();
+}
+
 void RunState::check_limits(const std::string& next_node) const {
   if (options_.cancel && options_.cancel->cancelled())
     throw Error(ErrorCode::kCancelled, "the run was cancelled before this node", {.node = next_node});
@@ -37,9 +42,10 @@ void RunState::check_limits(const std::string& next_node) const {
     throw Error(ErrorCode::kDeadlineExceeded, "the run's deadline passed before this node", {.node = next_node});
 }
 
-Frame::Frame(const plan::Plan& plan, BufferPool& pool)
-    : plan_(plan), pool_(pool), values_(plan.slots.size()), limits_(plan.steps.size()), bound_(plan.steps.size()),
-      scratch_(std::make_unique<Region::Scratch>(plan.slots.size())) {
+Frame::Frame(const plan::Plan& plan, Resources& resources)
+    : plan_(plan), resources_(resources), values_(plan.slots.size()), limits_(plan.steps.size()), bound_(plan.steps.size()),
+      scratch_(std::make_unique<Region::Scratch>(plan.slots.size())), arenas_(plan.topology->spaces.size()),
+      bases_(plan.topology->spaces.size(), nullptr) {
   auto limit = static_cast<std::uint32_t>(plan.steps.size());
   for (std::size_t i = plan.steps.size(); i-- > 0;) {
     if (plan.steps[i].runner == Runner::kCore) limit = static_cast<std::uint32_t>(i);
@@ -56,14 +62,14 @@ void Frame::clear() {
 }
 
 void Frame::finish() {
-  for (const auto* slots : {&plan_.graph->inputs, &plan_.graph->outputs})
-    for (const graph::ValueId slot : *slots)
+  for (const auto* slots : {&plan_.graph->inputs, &plan_.outputs})
+    for (const Slot slot : *slots)
       if (!plan_.slots[slot].constant) values_[slot] = Value();
   for (const graph::Capture& c : plan_.graph->captures) values_[c.inner] = Value();
 }
 
 void Frame::set_output_buffer(std::size_t index, Tensor buffer) {
-  const Slot slot = plan_.graph->outputs[index];
+  const Slot slot = plan_.outputs[index];
   if (!buffer.defined() || buffer.dtype() == DType::kString) {
     output_buffers_.erase(slot);
     return;
@@ -113,37 +119,38 @@ void Frame::run_core(const Step& step, const RunState& state) {
     event = state.trace()->events.size();
     state.trace()->events.emplace_back();
   }
-  const graph::Node& node = plan_.node(step);
-  const auto context = [&] {
-    return ErrorContext{.node = node.id,
-                        .op = node.op_name(),
-                        .opset = node.original_version,
-                        .provider = step.provider,
-                        .tensor = {},
-                        .inputs = value_types(*this, step.inputs),
-                        .file = {}};
-  };
   try {
     run_core_step(*this, step, state);
   } catch (const Error& e) {
-    throw e.with(context());
+    throw e.with(step_context(plan_, step, value_types(*this, step.inputs)));
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::kOutOfMemory, "out of memory", context());
+    throw Error(ErrorCode::kOutOfMemory, "out of memory", step_context(plan_, step, value_types(*this, step.inputs)));
   }
   if (state.trace()) {
-    TraceEvent& e = state.trace()->events[event];
-    e.node = node.id;
-    e.op = node.op_name();
-    e.provider = step.provider;
-    e.kernel = step.kernel;
+    add_event(state, step, start_ns);
+    TraceEvent& e = state.trace()->events[event] = std::move(state.trace()->events.back());
+    state.trace()->events.pop_back();
     e.outputs = value_types(*this, step.outputs);
     for (const Slot s : step.outputs)
       if (s != kNoSlot && values_[s].is_tensor()) e.bytes += values_[s].tensor().bytes();
-    e.depth = static_cast<int>(plan_.depth);
-    e.start_ns = start_ns;
-    e.duration_ns = state.elapsed_ns() - start_ns;
   }
   for (const Slot s : step.last_uses) values_[s] = Value();
+}
+
+/// An event of a step that began at start_ns on the calling thread and ends now.
+TraceEvent& Frame::add_event(const RunState& state, const Step& step, std::int64_t start_ns) const {
+  const graph::Node& node = plan_.node(step);
+  TraceEvent& e = state.trace()->events.emplace_back();
+  e.node = node.id;
+  e.op = node.op_name();
+  e.provider = step.provider;
+  e.kernel = step.kernel;
+  e.queue = plan_.topology->lanes[step.lane].name;
+  e.depth = static_cast<int>(plan_.depth);
+  e.start_ns = start_ns;
+  e.issue_ns = state.elapsed_ns() - start_ns;
+  if (step.lane == 0) e.duration_ns = e.issue_ns;
+  return e;
 }
 
 Region& Frame::region(std::uint32_t begin, const RunState& state) {
@@ -166,20 +173,21 @@ Region& Frame::region(std::uint32_t begin, const RunState& state) {
     return *b.kept.emplace_back(std::move(b.fresh));
   };
   if (b.fresh && b.fresh->matches(values_)) return keep();
-  if (!b.fresh) b.fresh = std::make_unique<Region>(plan_);
+  if (!b.fresh) b.fresh = std::make_unique<Region>(plan_, resources_);
 
   const std::int64_t start_ns = state.trace() ? state.elapsed_ns() : 0;
   b.fresh->bind(begin, limits_[begin], values_, *scratch_);
   if (state.trace()) {
-    TraceEvent& e = state.trace()->events.emplace_back();
-    e.node = plan_.node(plan_.steps[begin]).id;
+    TraceEvent& e = add_event(state, plan_.steps[begin], start_ns);
     e.op = "(bind)";
     e.provider = "core";
+    e.queue.clear();
+    e.duration_ns = e.issue_ns;
     e.kernel = std::to_string(b.fresh->end() - begin) + " steps";
-    e.outputs = "arena " + std::to_string(b.fresh->arena_bytes()) + " bytes";
-    e.depth = static_cast<int>(plan_.depth);
-    e.start_ns = start_ns;
-    e.duration_ns = state.elapsed_ns() - start_ns;
+    const auto& arenas = b.fresh->arena_bytes();
+    e.outputs = "arena " + std::to_string(arenas[0]) + " bytes";
+    for (std::size_t space = 1; space < arenas.size(); ++space)
+      if (arenas[space] > 0) e.outputs += ", " + plan_.topology->spaces[space].name + " " + std::to_string(arenas[space]) + " bytes";
   }
   const std::uint64_t key = b.fresh->key();
   if (std::find(b.seen.begin(), b.seen.end(), key) != b.seen.end()) return keep();
@@ -202,47 +210,72 @@ ErrorContext Frame::largest_output(const Region& region) const {
 }
 
 ErrorContext Frame::context(const BoundStep& bound) const {
-  const graph::Node& node = plan_.node(*bound.step);
-  return {.node = node.id,
-          .op = node.op_name(),
-          .opset = node.original_version,
-          .provider = bound.step->provider,
-          .tensor = {},
-          .inputs = border_types(bound.args.inputs, bound.args.input_count),
-          .file = {}};
+  return step_context(plan_, *bound.step, border_types(bound.args.inputs, bound.args.input_count));
 }
 
-void Frame::grow_arena(std::uint64_t bytes) {
-  if (bytes <= arena_bytes_) return;
-  arena_.reset();
-  arena_bytes_ = 0;
-  arena_ = core::allocate_aligned(bytes);
-  if (!arena_) throw Error(ErrorCode::kOutOfMemory, "no memory for an arena of " + std::to_string(bytes) + " bytes");
-  arena_bytes_ = bytes;
+void Frame::grow_arenas(const std::vector<std::uint64_t>& bytes) {
+  for (std::uint32_t space = 0; space < bytes.size(); ++space) {
+    Arena& arena = arenas_[space];
+    if (bytes[space] <= arena.bytes) continue;
+    arena = {};
+    bases_[space] = nullptr;
+    arena.memory = resources_.allocate(space, bytes[space]);
+    arena.bytes = bytes[space];
+    bases_[space] = static_cast<std::byte*>(arena.memory.get());
+  }
 }
 
 void Frame::run_region(Region& region, const RunState& state) {
   try {
-    grow_arena(region.arena_bytes());
-    region.place(static_cast<std::byte*>(arena_.get()), pool_, values_, output_buffers_);
+    grow_arenas(region.arena_bytes());
+    region.place(bases_, values_, output_buffers_);
   } catch (const Error& e) {
-    throw e.with(largest_output(region));
+    if (e.code() != ErrorCode::kOutOfMemory || e.context().provider.empty()) throw e.with(largest_output(region));
+    std::vector<SpaceMemory::Item> largest;
+    for (std::uint32_t space = 1; space < arenas_.size(); ++space) merge_largest(largest, largest_items(plan_, region, space, 3), 3);
+    throw Error(e.code(), e.message() + "; the largest of this run: " + to_string(largest), e.context()).with(largest_output(region));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::kOutOfMemory, "out of memory", largest_output(region));
   }
-  for (BoundStep* bound : region.steps()) run_step(*bound, state);
+  if (plan_.topology->lanes.size() == 1) {
+    for (BoundStep* bound : region.steps()) run_step(*bound, state);
+  } else {
+    try {
+      run_steps(region, state);
+    } catch (const Error& e) {
+      // Operands stay until nothing works on them.
+      if (e.code() == ErrorCode::kDeviceError) resources_.renew();
+      else resources_.drain();
+      throw;
+    } catch (...) {
+      resources_.drain();
+      throw;
+    }
+  }
   for (const Slot s : region.last_uses()) values_[s] = Value();
 }
 
+/// Runs a step on the calling thread.
 void Frame::run_step(BoundStep& bound, const RunState& state) {
   const Step& step = *bound.step;
-  const graph::Node& node = plan_.node(step);
-  state.check(node.id);
+  state.check(plan_.node(step).id);
   const std::int64_t start_ns = state.trace() ? state.elapsed_ns() : 0;
+  call(bound, nullptr);
+  if (!state.trace()) return;
+  TraceEvent& e = add_event(state, step, start_ns);
+  e.outputs = border_types(bound.args.outputs, bound.args.output_count);
+  for (std::uint32_t i = 0; i < bound.args.output_count; ++i)
+    if (bound.args.outputs[i]) e.bytes += bound.outputs[i].bytes;
+}
+
+/// Calls a provider's step.
+void Frame::call(BoundStep& bound, void* queue) {
+  const Step& step = *bound.step;
   struct Core {
     Frame* frame;
     BoundStep* bound;
   } core{this, &bound};
+  bound.args.queue = queue;
   if (bound.sets_outputs) {
     bound.args.core = &core;
     bound.args.set_output = [](void* c, std::uint32_t index, const AshlarShape* shape, AshlarStatus* status) -> AshlarCode {
@@ -263,7 +296,7 @@ void Frame::run_step(BoundStep& bound, const RunState& state) {
         bound.outputs[i].data = nullptr;
       }
   }
-  AshlarStatus status = provider::new_status();
+  AshlarStatus status = provider::new_status();  // filled by a failure only
   try {
     if (const AshlarCode code = step.provider_step->run(step.provider_step->context, &bound.args, &status))
       throw partition::to_error(code, status, {});
@@ -274,18 +307,6 @@ void Frame::run_step(BoundStep& bound, const RunState& state) {
   } catch (const Error& e) {
     throw e.with(context(bound));
   }
-  if (!state.trace()) return;
-  TraceEvent& e = state.trace()->events.emplace_back();
-  e.node = node.id;
-  e.op = node.op_name();
-  e.provider = step.provider;
-  e.kernel = step.kernel;
-  e.outputs = border_types(bound.args.outputs, bound.args.output_count);
-  for (std::uint32_t i = 0; i < bound.args.output_count; ++i)
-    if (bound.args.outputs[i]) e.bytes += bound.outputs[i].bytes;
-  e.depth = static_cast<int>(plan_.depth);
-  e.start_ns = start_ns;
-  e.duration_ns = state.elapsed_ns() - start_ns;
 }
 
 void Frame::set_unknown_output(BoundStep& bound, std::uint32_t index, const AshlarShape& shape) {
@@ -294,7 +315,8 @@ void Frame::set_unknown_output(BoundStep& bound, std::uint32_t index, const Ashl
   if (shape.rank < 0 || shape.rank > ASHLAR_MAX_RANK)
     throw Error(ErrorCode::kInternal, "output " + std::to_string(index) + " has rank " + std::to_string(shape.rank));
   const Slot slot = bound.step->outputs[index];
-  Tensor t = pool_.allocate(bound.step->output_dtypes[index], Shape(std::span(shape.dims, static_cast<std::size_t>(shape.rank))));
+  BufferPool& pool = resources_.pool(plan_.slots[slot].space);
+  Tensor t = pool.allocate(bound.step->output_dtypes[index], Shape(std::span(shape.dims, static_cast<std::size_t>(shape.rank))));
   std::copy(std::begin(shape.dims), std::end(shape.dims), bound.shapes[index].dims);
   AshlarTensor& out = bound.outputs[index];
   out.rank = shape.rank;
@@ -306,7 +328,7 @@ void Frame::set_unknown_output(BoundStep& bound, std::uint32_t index, const Ashl
 
 Frame& Frame::body(const Step& step, const std::string& name) {
   std::unique_ptr<Frame>& frame = bodies_[{&step, name}];
-  if (!frame) frame = std::make_unique<Frame>(*step.bodies.at(name), pool_);
+  if (!frame) frame = std::make_unique<Frame>(*step.bodies.at(name), resources_);
   return *frame;
 }
 
@@ -314,11 +336,11 @@ std::vector<Value> Frame::run_body(const Step& step, const std::string& name, st
   Frame& frame = body(step, name);
   const graph::Graph& graph = *frame.plan().graph;
   for (std::size_t i = 0; i < inputs.size() && i < graph.inputs.size(); ++i) frame.set(graph.inputs[i], std::move(inputs[i]));
-  for (const graph::Capture& c : graph.captures) frame.set(c.inner, values_[c.outer]);
+  for (const graph::Capture& c : graph.captures) frame.set(c.inner, values_[plan_.host_slots[c.outer]]);
   std::vector<Value> outputs;
   try {
     frame.run(state);
-    for (const graph::ValueId id : graph.outputs) outputs.push_back(frame.value(id));
+    for (const Slot slot : frame.plan().outputs) outputs.push_back(frame.value(slot));
   } catch (...) {
     frame.clear();
     throw;

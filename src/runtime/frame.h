@@ -12,8 +12,8 @@
 #include <ashlar/value.h>
 
 #include "plan/plan.h"
-#include "runtime/buffer_pool.h"
 #include "runtime/region.h"
+#include "runtime/resources.h"
 
 namespace ashlar::runtime {
 
@@ -26,7 +26,10 @@ class RunState {
     if (limited_) check_limits(next_node);
   }
   Trace* trace() const noexcept { return options_.trace; }
+  bool limited() const noexcept { return limited_; }
   std::int64_t elapsed_ns() const noexcept;
+  /// Of a time on steady_clock.
+  std::int64_t since_start(std::int64_t steady_ns) const noexcept;
 
  private:
   void check_limits(const std::string& next_node) const;
@@ -36,16 +39,16 @@ class RunState {
 };
 
 /// A plan's values during a run, and what its steps keep from run to run: regions bound to shapes, an arena, the frames of bodies.
-/// Serves one thread at a time; the plan and the pool outlive it.
+/// Serves one thread at a time; the plan and the resources outlive it. When run() returns or throws, no device is at work for it.
 class Frame {
  public:
-  Frame(const plan::Plan& plan, BufferPool& pool);
+  Frame(const plan::Plan& plan, Resources& resources);
   ~Frame();
   Frame(const Frame&) = delete;
   Frame& operator=(const Frame&) = delete;
 
   const plan::Plan& plan() const noexcept { return plan_; }
-  BufferPool& pool() noexcept { return pool_; }
+  BufferPool& pool() noexcept { return resources_.pool(); }
   const Value& value(plan::Slot slot) const { return values_[slot]; }
   void set(plan::Slot slot, Value value) { values_[slot] = std::move(value); }
   /// The index-th output goes into this memory, where it fits; an undefined tensor takes that back.
@@ -61,8 +64,7 @@ class Frame {
   /// Runs a body with the given inputs and what it captures from this frame, and returns its outputs.
   std::vector<Value> run_body(const plan::Step& step, const std::string& name, std::vector<Value> inputs, const RunState& state);
 
-  /// Bytes of the arena, and of what is kept for shapes met before; bodies not counted.
-  std::size_t arena_bytes() const noexcept { return arena_bytes_; }
+  /// Bytes of what is kept for shapes met before; bodies not counted.
   std::size_t kept_bytes() const noexcept;
 
  private:
@@ -75,24 +77,37 @@ class Frame {
   };
   Region& region(std::uint32_t begin, const RunState& state);
   void run_region(Region& region, const RunState& state);
+  void run_steps(Region& region, const RunState& state);
   void run_step(BoundStep& bound, const RunState& state);
+  void call(BoundStep& bound, void* queue);
+  void enqueue(BoundStep& bound, std::uint32_t position, const RunState& state);
+  void enqueue_work(BoundStep& bound);
+  bool replay(Region& region, Segment& segment, const RunState& state);
+  void wait_on_host(const Region& region, const EventRef& event, const RunState& state);
+  void read_event_times(const Region& region, const RunState& state);
   void run_core(const plan::Step& step, const RunState& state);
   void set_unknown_output(BoundStep& bound, std::uint32_t index, const AshlarShape& shape);
-  void grow_arena(std::uint64_t bytes);
+  void grow_arenas(const std::vector<std::uint64_t>& bytes);
+  TraceEvent& add_event(const RunState& state, const plan::Step& step, std::int64_t start_ns) const;
   ErrorContext largest_output(const Region& region) const;
   ErrorContext context(const BoundStep& bound) const;
   Frame& body(const plan::Step& step, const std::string& name);
 
   const plan::Plan& plan_;
-  BufferPool& pool_;
+  Resources& resources_;
   std::vector<Value> values_;
   std::map<plan::Slot, OutputBuffer> output_buffers_;
   std::vector<std::uint32_t> limits_;  ///< by step: the next one that the core runs on values, or the end
   std::vector<std::unique_ptr<Bound>> bound_;
   std::unique_ptr<Region::Scratch> scratch_;
   std::uint64_t clock_ = 0;
-  std::shared_ptr<void> arena_;
-  std::uint64_t arena_bytes_ = 0;
+  struct Arena {
+    std::shared_ptr<void> memory;
+    std::uint64_t bytes = 0;
+  };
+  std::vector<Arena> arenas_;                                  ///< by space
+  std::vector<std::byte*> bases_;                              ///< of the arenas
+  std::vector<std::pair<std::uint32_t, std::size_t>> queued_;  ///< of a traced region: positions of queued steps, and their events
   std::map<std::pair<const plan::Step*, std::string>, std::unique_ptr<Frame>> bodies_;
 };
 

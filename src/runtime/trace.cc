@@ -18,7 +18,7 @@ std::string dump(const Json& j, int indent) { return j.dump(indent, ' ', false, 
 
 struct TableRow {
   std::string node, op, provider, outputs;
-  std::int64_t ns = 0;
+  std::int64_t ns = 0, queue_ns = 0;
   std::int64_t calls = 0;
 };
 
@@ -35,7 +35,7 @@ std::string number(double value, int digits) {
 std::int64_t Trace::unaccounted_ns() const noexcept {
   std::int64_t rest = wall_ns;
   for (const TraceEvent& e : events)
-    if (e.depth == 0) rest -= e.duration_ns;
+    if (e.depth == 0) rest -= e.issue_ns;
   return rest;
 }
 
@@ -45,23 +45,26 @@ std::string Trace::table(int top) const {
   for (const TraceEvent& e : events) {
     if (e.depth != 0) continue;
     const auto [at, inserted] = index.try_emplace(e.node + '\n' + e.op, rows.size());
-    if (inserted) rows.push_back({e.node, e.op, e.provider, e.outputs, 0, 0});
-    rows[at->second].ns += e.duration_ns;
+    if (inserted) rows.push_back({e.node, e.op, e.provider, e.outputs, 0, 0, 0});
+    rows[at->second].ns += e.issue_ns;
+    if (!e.queue.empty()) rows[at->second].queue_ns += e.duration_ns;
     ++rows[at->second].calls;
   }
-  std::stable_sort(rows.begin(), rows.end(), [](const TableRow& a, const TableRow& b) { return a.ns > b.ns; });
+  std::stable_sort(rows.begin(), rows.end(), [](const TableRow& a, const TableRow& b) { return a.ns + a.queue_ns > b.ns + b.queue_ns; });
+  const bool queues = std::any_of(events.begin(), events.end(), [](const TraceEvent& e) { return !e.queue.empty(); });
   const std::size_t shown = top > 0 ? std::min<std::size_t>(rows.size(), static_cast<std::size_t>(top)) : rows.size();
   if (shown < rows.size()) {
-    TableRow rest{std::to_string(rows.size() - shown) + " other nodes", "", "", "", 0, 0};
+    TableRow rest{std::to_string(rows.size() - shown) + " other nodes", "", "", "", 0, 0, 0};
     for (std::size_t i = shown; i < rows.size(); ++i) {
       rest.ns += rows[i].ns;
+      rest.queue_ns += rows[i].queue_ns;
       rest.calls += rows[i].calls;
     }
     rows.resize(shown);
     rows.push_back(rest);
   }
-  rows.push_back({"unaccounted", "", "", "", unaccounted_ns(), 0});
-  rows.push_back({"wall time", "", "", "", wall_ns, 0});
+  rows.push_back({"unaccounted", "", "", "", unaccounted_ns(), 0, 0});
+  rows.push_back({"wall time", "", "", "", wall_ns, 0, 0});
 
   std::size_t node = 4, op = 8, provider = 8;
   for (const TableRow& r : rows) {
@@ -77,12 +80,14 @@ std::string Trace::table(int top) const {
     out += std::string(width - std::min(width, text.size()), ' ') + text + "  ";
   };
   left("node", node), left("operator", op), left("provider", provider), right("calls", 5), right("ms", 10), right("%", 5);
+  if (queues) right("queue ms", 10);
   out += "outputs\n";
   for (const TableRow& r : rows) {
     left(r.node, node), left(r.op, op), left(r.provider, provider);
     right(r.calls ? std::to_string(r.calls) : "", 5);
     right(number(static_cast<double>(r.ns) / 1e6, 4), 10);
     right(wall_ns > 0 ? number(100.0 * static_cast<double>(r.ns) / static_cast<double>(wall_ns), 1) : "", 5);
+    if (queues) right(r.queue_ns ? number(static_cast<double>(r.queue_ns) / 1e6, 4) : "", 10);
     out += r.outputs + "\n";
   }
   return out;
@@ -96,8 +101,10 @@ std::string Trace::to_json() const {
                            {"provider", e.provider},
                            {"kernel", e.kernel},
                            {"outputs", e.outputs},
+                           {"queue", e.queue},
                            {"start_ns", e.start_ns},
                            {"duration_ns", e.duration_ns},
+                           {"issue_ns", e.issue_ns},
                            {"bytes", e.bytes},
                            {"depth", e.depth}});
   return dump(j, 2);
@@ -105,20 +112,25 @@ std::string Trace::to_json() const {
 
 void Trace::write_chrome_json(const std::filesystem::path& file) const {
   Json events_json = Json::array();
-  const auto add = [&](const std::string& name, const std::string& category, std::int64_t start_ns, std::int64_t duration_ns, Json args) {
+  std::map<std::string, int> threads = {{"", 1}};  // by queue
+  const auto add = [&](const std::string& name, const std::string& category, const std::string& queue, std::int64_t start_ns,
+                       std::int64_t duration_ns, Json args) {
+    const auto [thread, is_new] = threads.try_emplace(queue, static_cast<int>(threads.size()) + 1);
+    if (is_new)
+      events_json.push_back({{"name", "thread_name"}, {"ph", "M"}, {"pid", 1}, {"tid", thread->second}, {"args", {{"name", queue}}}});
     events_json.push_back({{"name", name},
                            {"cat", category},
                            {"ph", "X"},
                            {"pid", 1},
-                           {"tid", 1},
+                           {"tid", thread->second},
                            {"ts", static_cast<double>(start_ns) / 1e3},
                            {"dur", static_cast<double>(duration_ns) / 1e3},
                            {"args", std::move(args)}});
   };
-  add("run", "run", 0, wall_ns, {{"unaccounted_ns", unaccounted_ns()}});
+  add("run", "run", "", 0, wall_ns, {{"unaccounted_ns", unaccounted_ns()}});
   for (const TraceEvent& e : events)
-    add(e.node.empty() ? e.op : e.node, e.provider, e.start_ns, e.duration_ns,
-        {{"op", e.op}, {"kernel", e.kernel}, {"outputs", e.outputs}, {"bytes", e.bytes}});
+    add(e.node.empty() ? e.op : e.node, e.provider, e.queue, e.start_ns, e.duration_ns,
+        {{"op", e.op}, {"kernel", e.kernel}, {"outputs", e.outputs}, {"bytes", e.bytes}, {"issue_ns", e.issue_ns}});
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
   out << dump({{"traceEvents", std::move(events_json)}, {"displayTimeUnit", "ms"}}, -1) << '\n';
   out.close();

@@ -28,7 +28,7 @@ Json providers_json() {
       const auto provider = partition::Provider::create(builtin.name, host);
       one["version"] = provider->version();
       one["available"] = true;
-      one["device"] = provider->device();
+      one["device"] = provider->description().device;
     } catch (const Error& e) {
       one["available"] = false;
       one["reason"] = e.message();

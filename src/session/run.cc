@@ -83,8 +83,8 @@ void check_input(const ValueInfo& info, const Value& value) {
 }
 
 Run::Impl::Impl(std::shared_ptr<const Session::Impl> s)
-    : session(std::move(s)), frame(*session->plan, pool), inputs(session->model->inputs.size()), outputs(session->model->outputs.size()),
-      buffers(session->model->outputs.size()) {}
+    : session(std::move(s)), resources(session->topology), frame(*session->plan, resources), inputs(session->model->inputs.size()),
+      outputs(session->model->outputs.size()), buffers(session->model->outputs.size()) {}
 
 std::size_t Run::Impl::input_index(std::string_view name) const { return index_of(session->model->inputs, name, "input"); }
 std::size_t Run::Impl::output_index(std::string_view name) const { return index_of(session->model->outputs, name, "output"); }
@@ -104,6 +104,7 @@ void Run::Impl::execute(const RunOptions& options) {
   const runtime::RunState state(options);
   if (options.trace) *options.trace = Trace();
   std::fill(outputs.begin(), outputs.end(), Value());
+  for (const auto& device : session->topology->devices) device->check_state();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].defined()) frame.set(graph.inputs[i], readable(inputs[i]));
     else if (!infos[i].has_default)
@@ -114,7 +115,7 @@ void Run::Impl::execute(const RunOptions& options) {
   try {
     frame.run(state);
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      outputs[i] = frame.value(graph.outputs[i]);
+      outputs[i] = frame.value(session->plan->outputs[i]);
       if (!buffers[i].defined()) continue;
       Tensor& buffer = buffers[i];
       const Tensor& result = outputs[i].tensor();
@@ -124,11 +125,11 @@ void Run::Impl::execute(const RunOptions& options) {
   } catch (...) {
     std::fill(outputs.begin(), outputs.end(), Value());
     frame.clear();
-    pool.end_run();
+    resources.end_run();
     throw;
   }
   frame.finish();
-  pool.end_run();
+  resources.end_run();
   if (options.trace) options.trace->wall_ns = state.elapsed_ns();
 }
 

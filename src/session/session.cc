@@ -12,11 +12,13 @@
 #include "optimizer/legalize.h"
 #include "optimizer/pass.h"
 #include "partition/host.h"
+#include "runtime/predict.h"
 #include "session/session_impl.h"
 
 namespace ashlar::inline v0 {
 namespace {
 
+constexpr std::size_t kLargest = 10;  ///< tensors that a memory plan names
 constexpr std::size_t kIdleRuns = 8;  ///< kept by Session::run for the next caller
 
 std::shared_ptr<const partition::Host> create_host(const SessionOptions& options, const Model::Impl& model) {
@@ -29,18 +31,43 @@ std::shared_ptr<const partition::Host> create_host(const SessionOptions& options
   return std::make_shared<const partition::Host>(std::move(executor), model.weights);
 }
 
-partition::Providers create_providers(const std::vector<std::string>& names, const std::shared_ptr<const partition::Host>& host) {
-  std::vector<std::string> wanted = names;
+/// Each with a host of its own.
+partition::Providers create_providers(const SessionOptions& options, const Model::Impl& model) {
+  std::vector<std::string> wanted = options.providers;
   if (wanted.empty())
     for (const partition::BuiltinProvider& p : partition::builtin_providers())
       if (p.by_default) wanted.push_back(p.name);
   partition::Providers out;
   for (const std::string& name : wanted) {
-    if (std::any_of(out.begin(), out.end(), [&](const auto& p) { return p->name() == name; }))
-      throw Error(ErrorCode::kInvalidArgument, "provider '" + name + "' is named twice");
-    out.push_back(partition::Provider::create(name, host));
+    auto provider = partition::Provider::create(name, create_host(options, model));
+    if (std::any_of(out.begin(), out.end(), [&](const auto& p) { return p->name() == provider->name(); }))
+      throw Error(ErrorCode::kInvalidArgument, "provider '" + provider->name() + "' is named twice");
+    out.push_back(std::move(provider));
   }
   return out;
+}
+
+std::shared_ptr<const plan::Topology> create_topology(const partition::Providers& providers,
+                                                      const std::map<std::string, std::uint64_t>& limits) {
+  auto topology = std::make_shared<plan::Topology>(providers);
+  for (const auto& provider : providers)
+    if (const std::uint32_t device = topology->device_of(provider->name()); device != plan::kNoDevice)
+      provider->host().set_device(topology->devices[device]);
+  for (const auto& [name, bytes] : limits) {
+    std::vector<std::string> known;
+    bool found = false;
+    for (const plan::Topology::Space& space : topology->spaces) {
+      if (space.device == plan::kNoDevice) continue;
+      known.push_back(space.name);
+      if (space.name != name) continue;
+      topology->devices[space.device]->set_limit(space.number, bytes);
+      found = true;
+    }
+    if (!found)
+      throw Error(ErrorCode::kNotFound, "a limit is given for the memory '" + core::printable(name) +
+                                            "', which no provider of this session has" + core::suggestion(name, known));
+  }
+  return topology;
 }
 
 /// A graph of one node, with the values it touches.
@@ -65,16 +92,17 @@ bool taken(const graph::Graph& g, graph::NodeIndex index, const partition::Provi
 
 }  // namespace
 
-std::vector<std::string> provider_names() {
-  std::vector<std::string> names;
-  for (const partition::BuiltinProvider& p : partition::builtin_providers()) names.push_back(p.name);
-  return names;
+Session::Impl::~Impl() {
+  idle_runs.clear();
+  plan.reset();
+  for (const auto& provider : providers) provider->host().release_device();
 }
 
 Session::Session(const Model& model, const SessionOptions& options) try {
   auto impl = std::make_shared<Impl>();
   impl->model = std::shared_ptr<const Model::Impl>(std::make_shared<Model>(model), &model.impl());
-  impl->providers = create_providers(options.providers, create_host(options, *impl->model));
+  impl->providers = create_providers(options, *impl->model);
+  impl->topology = create_topology(impl->providers, options.memory_limits);
   graph::Graph graph = graph::deep_copy(*impl->model->graph);
   const optimizer::Taken is_taken = [&](const graph::Graph& g, graph::NodeIndex i) { return taken(g, i, impl->providers); };
   const optimizer::Pass passes[] = {{"canonicalize", ops::canonicalize},
@@ -84,9 +112,12 @@ Session::Session(const Model& model, const SessionOptions& options) try {
   const partition::PartitionedGraph partitioned = partition::partition(impl->graph, impl->providers);
   partition::verify(partitioned, impl->providers);
   impl->placement = partition::placement(partitioned, impl->providers);
-  impl->plan = plan::lower(partitioned, impl->providers, *impl->model->weights);
+  impl->plan = plan::lower(partitioned, impl->providers, impl->topology, *impl->model->weights);
   plan::verify(*impl->plan);
+  for (const plan::Topology::Space& space : impl->topology->spaces)
+    impl->constant_bytes.push_back(space.device == plan::kNoDevice ? 0 : impl->topology->devices[space.device]->used(space.number));
   impl_ = std::move(impl);
+  if (!options.memory_limits.empty()) check_limits();
 } catch (const Error& e) {
   throw e.with({.file = model.info().file});
 } catch (const std::bad_alloc&) {
@@ -108,6 +139,57 @@ std::string Session::stage_text(std::string_view stage) const {
   }
   const std::vector<std::string> stages = {"graph", "optimized", "placement", "plan"};
   throw Error(ErrorCode::kNotFound, "no stage is named '" + core::printable(stage) + "'" + core::suggestion(stage, stages));
+}
+
+MemoryPlan Session::memory(const std::map<std::string, Shape>& shapes) const {
+  std::vector<Value> inputs;
+  std::size_t named = 0;
+  std::vector<std::string> names;
+  for (const ValueInfo& info : impl_->model->inputs) {
+    names.push_back(info.name);
+    const auto given = shapes.find(info.name);
+    named += given != shapes.end() ? 1 : 0;
+    std::optional<Shape> shape;
+    if (given != shapes.end()) shape = given->second;
+    else if (info.type.shape && std::all_of(info.type.shape->begin(), info.type.shape->end(), [](const Dim& d) { return d.fixed(); })) {
+      std::vector<std::int64_t> dims;
+      for (const Dim& d : *info.type.shape) dims.push_back(d.value);
+      shape = Shape(std::span<const std::int64_t>(dims));
+    }
+    if (!shape || info.type.kind != ValueType::Kind::kTensor || info.type.dtype == DType::kUndefined) {
+      inputs.emplace_back();
+      continue;
+    }
+    inputs.emplace_back(Tensor::adopt(info.type.dtype, *shape, const_cast<void*>(runtime::no_data()), nullptr, true));
+    check_input(info, inputs.back());
+  }
+  for (const auto& [name, shape] : shapes)
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      throw Error(ErrorCode::kNotFound, "no input is named '" + core::printable(name) + "'" + core::suggestion(name, names),
+                  {.tensor = name});
+  MemoryPlan plan = runtime::predict(*impl_->plan, inputs);
+  plan.spaces[0].constants = impl_->model->weights->packed_bytes();
+  for (std::uint32_t s = 1; s < plan.spaces.size(); ++s) {
+    plan.spaces[s].constants = impl_->constant_bytes[s];
+    runtime::merge_largest(plan.spaces[s].largest, runtime::largest_constants(*impl_->plan, s, kLargest), kLargest);
+  }
+  return plan;
+}
+
+void Session::check_limits() const {
+  const MemoryPlan plan = memory();
+  for (std::uint32_t s = 1; s < plan.spaces.size(); ++s) {
+    const plan::Topology::Space& space = impl_->topology->spaces[s];
+    const std::optional<std::uint64_t> limit = impl_->topology->devices[space.device]->space(space.number).limit;
+    const SpaceMemory& needs = plan.spaces[s];
+    if (!limit || needs.peak() <= *limit) continue;
+    throw Error(ErrorCode::kOutOfMemory,
+                "one run needs " + std::to_string(needs.peak()) + " bytes of the memory '" + needs.space + "' (constants " +
+                    std::to_string(needs.constants) + ", arenas " + std::to_string(needs.arena) + ", buffers " +
+                    std::to_string(needs.buffers) + "), this session's limit is " + std::to_string(*limit) +
+                    "; the largest: " + runtime::to_string(needs.largest),
+                {.provider = impl_->topology->devices[space.device]->name()});
+  }
 }
 
 Run Session::prepare() const { return Run(std::make_unique<Run::Impl>(impl_)); }

@@ -16,10 +16,14 @@
 namespace ashlar::inline v0 {
 
 struct Session::Impl {
+  ~Impl();
+
   std::shared_ptr<const Model::Impl> model;
   partition::Providers providers;
+  std::shared_ptr<const plan::Topology> topology;
   std::shared_ptr<const graph::Graph> graph;  ///< legalised
   std::unique_ptr<const plan::Plan> plan;
+  std::vector<std::uint64_t> constant_bytes;  ///< by space of the topology: what devices hold before any run
   Placement placement;
 
   mutable std::mutex mutex;
@@ -37,7 +41,7 @@ struct Run::Impl {
   void reset();
 
   std::shared_ptr<const Session::Impl> session;
-  runtime::BufferPool pool;
+  runtime::Resources resources;
   runtime::Frame frame;
   std::vector<Value> inputs, outputs;
   std::vector<Tensor> buffers;

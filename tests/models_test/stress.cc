@@ -7,13 +7,10 @@
 #include <algorithm>
 #include <atomic>
 #include <barrier>
-#include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <exception>
 #include <fstream>
 #include <map>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -27,8 +24,10 @@
 
 #include <ashlar/ashlar.h>
 
+#include "random_inputs.h"
+
 namespace {
-using ashlar::DType;
+using namespace ashlar::testing;
 
 constexpr const char* kUsage =
     "ashlar_stress same-bits|flat-memory MODEL [--providers a,b] [--threads N] [SYMBOL=N | SYMBOL=LOW-HIGH]...\n"
@@ -37,39 +36,11 @@ constexpr std::size_t kCallers = 8, kRounds = 5;
 constexpr std::size_t kWarmUp = 1'000, kRuns = 10'000;
 constexpr double kSlackMiB = 4;
 
-struct Range {
-  std::int64_t low = 0, high = 0;
-};
-
 struct Arguments {
   std::string check, model;
   ashlar::SessionOptions session;
   std::map<std::string, Range> lengths;
 };
-
-template <class T> T number(std::string_view text) {
-  T value{};
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc() || end != text.data() + text.size()) throw std::invalid_argument(fmt::format("'{}' is not a number", text));
-  return value;
-}
-
-Range parse_range(std::string_view text) {
-  const std::size_t dash = text.find('-');
-  const Range range = {number<std::int64_t>(text.substr(0, dash)), number<std::int64_t>(dash == text.npos ? text : text.substr(dash + 1))};
-  if (range.low < 0 || range.high < range.low) throw std::invalid_argument(fmt::format("'{}' is not a range of lengths", text));
-  return range;
-}
-
-std::vector<std::string> split(std::string_view list) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= list.size();) {
-    const std::size_t end = std::min(list.find(',', at), list.size());
-    parts.emplace_back(list.substr(at, end - at));
-    at = end + 1;
-  }
-  return parts;
-}
 
 Arguments parse(int argc, char** argv) {
   Arguments out;
@@ -93,56 +64,6 @@ Arguments parse(int argc, char** argv) {
   return out;
 }
 
-/// Floats are standard normal, masks ones, other integers in [1, 200), bools either.
-void fill(ashlar::Tensor& tensor, bool mask, std::mt19937_64& random) {
-  const auto each = [&]<class T>(T, auto&& make) {
-    std::generate_n(tensor.mutable_data<T>(), tensor.element_count(), [&] { return static_cast<T>(make(random)); });
-  };
-  std::normal_distribution<float> normal;
-  std::uniform_int_distribution<int> integer(1, mask ? 1 : 199), coin(0, 1);
-  switch (tensor.dtype()) {
-    case DType::kFloat32: return each(float{}, normal);
-    case DType::kInt32: return each(std::int32_t{}, integer);
-    case DType::kInt64: return each(std::int64_t{}, integer);
-    case DType::kBool: return each(bool{}, coin);
-    default: throw std::invalid_argument(fmt::format("inputs of {} are not made here", ashlar::to_string(tensor.dtype())));
-  }
-}
-
-/// Makes inputs of a model, the shapes and the elements at random; the first set has the largest shapes.
-class Inputs {
- public:
-  Inputs(const ashlar::Session& session, const std::map<std::string, Range>& lengths) : infos_(session.inputs()), ranges_(lengths) {}
-
-  ashlar::NamedValues next() {
-    std::map<std::string, std::int64_t> lengths;
-    for (const auto& [symbol, range] : ranges_)
-      lengths[symbol] = first_ ? range.high : std::uniform_int_distribution<std::int64_t>(range.low, range.high)(random_);
-    first_ = false;
-    ashlar::NamedValues values;
-    for (const ashlar::ValueInfo& info : infos_) {
-      if (info.has_default) continue;
-      if (!info.type.shape) throw std::invalid_argument(fmt::format("input {} has no declared rank", info.name));
-      std::vector<std::int64_t> dims;
-      for (const ashlar::Dim& dim : *info.type.shape) {
-        if (!dim.fixed() && !lengths.contains(dim.symbol))
-          throw std::invalid_argument(fmt::format("input {} is {}: how long is {}?", info.name, info.type.to_string(), dim.symbol));
-        dims.push_back(dim.fixed() ? dim.value : lengths.at(dim.symbol));
-      }
-      ashlar::Tensor tensor = ashlar::Tensor::zeros(info.type.dtype, ashlar::Shape(dims));
-      fill(tensor, info.name.find("mask") != std::string::npos, random_);
-      values.add(info.name, std::move(tensor));
-    }
-    return values;
-  }
-
- private:
-  const std::vector<ashlar::ValueInfo>& infos_;
-  const std::map<std::string, Range>& ranges_;
-  std::mt19937_64 random_{1};
-  bool first_ = true;
-};
-
 /// One caller of a session, who keeps a Run; its outputs hold until the next call.
 class Caller {
  public:
@@ -165,11 +86,7 @@ class Caller {
   ashlar::Run run_;
 };
 
-bool same_bits(const ashlar::Tensor& a, const ashlar::Tensor& b) {
-  return a.dtype() == b.dtype() && a.shape() == b.shape() && (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0);
-}
-
-bool check_same_bits(const ashlar::Session& session, Inputs inputs) {
+bool check_same_bits(const ashlar::Session& session, RandomInputs inputs) {
   std::vector<ashlar::NamedValues> sets;
   std::vector<std::vector<ashlar::Tensor>> expected(kCallers);
   Caller single(session);
@@ -211,7 +128,7 @@ double resident_mib() {
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
 }
 
-bool check_flat_memory(const ashlar::Session& session, Inputs inputs) {
+bool check_flat_memory(const ashlar::Session& session, RandomInputs inputs) {
   Caller caller(session);
   double warm = 0;
   for (std::size_t r = 0; r < kRuns; ++r) {
@@ -225,7 +142,7 @@ bool check_flat_memory(const ashlar::Session& session, Inputs inputs) {
 
 bool check(const Arguments& arguments) {
   const ashlar::Session session(ashlar::Model::load(arguments.model), arguments.session);
-  const Inputs inputs(session, arguments.lengths);
+  const RandomInputs inputs(session, arguments.lengths);
   if (arguments.check == "same-bits") return check_same_bits(session, inputs);
   if (arguments.check == "flat-memory") return check_flat_memory(session, inputs);
   throw std::invalid_argument(fmt::format("there is no check '{}'\n{}", arguments.check, kUsage));

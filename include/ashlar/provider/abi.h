@@ -174,9 +174,9 @@ typedef struct AshlarShape {
   int32_t rank; /* -1: known only when the step has run (see AshlarRunArgs::set_output) */
   int32_t dtype;
   int64_t dims[ASHLAR_MAX_RANK];
-  uint64_t bytes;       /* storage it needs; 0: that of its dense elements */
-  uint64_t layout;      /* other than 0 only for values that no step of another program and no caller reads */
-  uint32_t view_of;     /* i+1: its elements are those of input i from view_offset on, and it may share that storage; 0: none */
+  uint64_t bytes;   /* storage it needs; 0: that of its dense elements */
+  uint64_t layout;  /* other than 0 only for values that no step of another program and no caller reads */
+  uint32_t view_of; /* i+1: its elements are those of input i from view_offset on, and it may share that storage; 0: none */
   uint32_t reserved;
   uint64_t view_offset; /* bytes */
 } AshlarShape;
@@ -187,8 +187,9 @@ typedef struct AshlarBindArgs {
   uint32_t input_count;
   uint32_t output_count;
   uint32_t workspace_space; /* the memory space of the workspace; host memory unless bind says otherwise */
-  const AshlarTensor* const* inputs; /* null where left out; data, in host memory, only where AshlarStep::bind_reads asks for it, or for constants */
-  AshlarShape* outputs;              /* dtype comes in from the graph */
+  const AshlarTensor* const*
+      inputs;              /* null where left out; data, in host memory, only where AshlarStep::bind_reads asks for it, or for constants */
+  AshlarShape* outputs;    /* dtype comes in from the graph */
   uint64_t* input_offsets; /* per input, set to ASHLAR_NO_OFFSET beforehand: the byte of output 0 from which on it may itself be stored */
   uint64_t workspace_bytes;
   void* binding; /* the provider's: arguments for these shapes; freed by AshlarStep::release_binding */
@@ -239,10 +240,11 @@ typedef struct AshlarStep {
   uint32_t output_count;
   uint32_t wait_count;
   uint32_t signal_count;
-  uint32_t flags; /* ASHLAR_STEP_* */
+  uint32_t flags;      /* ASHLAR_STEP_* */
   uint64_t in_place;   /* bit i: output 0 may take the storage of input i, where both need as many bytes and the input is used no more */
   uint64_t bind_reads; /* bit i: bind reads the data of input i (a target shape, axes, ...) */
-  uint64_t shape_only; /* bit i: run does not read the data of input i (a constant that was packed, a target shape); bind may, from any address */
+  uint64_t
+      shape_only; /* bit i: run does not read the data of input i (a constant that was packed, a target shape); bind may, from any address */
   AshlarCode (*bind)(void* context, AshlarBindArgs* args, AshlarStatus* status);
   AshlarCode (*run)(void* context, const AshlarRunArgs* args, AshlarStatus* status);
   void (*release_binding)(void* context, void* binding); /* may be null */
@@ -298,8 +300,8 @@ typedef struct AshlarHost {
   /* The index-th string of a string tensor, valid while the tensor is unchanged. */
   AshlarString (*string_get)(const AshlarTensor* tensor, uint64_t index);
   AshlarCode (*string_set)(const AshlarTensor* tensor, uint64_t index, AshlarString value, AshlarStatus* status);
-  int32_t threads;  /* that parallel_for uses at most, the caller's included */
-  int32_t max_isa;  /* ASHLAR_ISA_*: a provider uses no instructions beyond */
+  int32_t threads; /* that parallel_for uses at most, the caller's included */
+  int32_t max_isa; /* ASHLAR_ISA_*: a provider uses no instructions beyond */
   /* A constant in a provider's own form, kept once for every session of the model that asks for the same constant and packing, as long
    * as the provider instance lives (in a space of the device's: as long as the instance). fill writes it into `bytes` bytes, aligned
    * to 64 or as the space is, where it is not there yet. Called in prepare or bind. The source's own pages may leave memory
@@ -329,13 +331,13 @@ enum {
 
 typedef struct AshlarProviderInfo {
   uint32_t struct_size;
-  uint32_t space_count; /* spaces numbered from 1 */
-  uint32_t queue_count; /* queues numbered from 1 */
-  uint32_t features;    /* ASHLAR_DEVICE_* */
+  uint32_t space_count;       /* spaces numbered from 1 */
+  uint32_t queue_count;       /* queues numbered from 1 */
+  uint32_t features;          /* ASHLAR_DEVICE_* */
   uint32_t required_features; /* ASHLAR_CORE_* it cannot do without */
   uint32_t upload_queue;      /* where the core enqueues copies from host memory, and to it; may be one that steps use */
   uint32_t download_queue;
-  uint32_t staging_space;     /* host-accessible: the host side of every copy is put there; 0: copy takes any host memory */
+  uint32_t staging_space; /* host-accessible: the host side of every copy is put there; 0: copy takes any host memory */
   const AshlarSpaceInfo* spaces;
   uint64_t space_stride;
   const char* device; /* a sentence: model, driver */

@@ -14,9 +14,9 @@ namespace ashlar::provider {
 
 /// A memory space of a device; the first of Device::spaces() is number 1.
 struct Space {
-  const char* name;                ///< "device", "pinned"
-  bool host_accessible = false;    ///< the calling thread may read and write it
-  std::uint64_t total_bytes = 0;   ///< 0: not known
+  const char* name;               ///< "device", "pinned"
+  bool host_accessible = false;   ///< the calling thread may read and write it
+  std::uint64_t total_bytes = 0;  ///< 0: not known
   std::uint64_t alignment = 64;
 };
 

@@ -20,8 +20,8 @@ struct KernelStep {
   std::vector<std::uint32_t> nodes;   ///< of the graph view; the first names the step
   std::vector<std::uint32_t> inputs;  ///< value ids
   std::vector<std::uint32_t> outputs;
-  std::uint32_t queue = 0;              ///< 0: on the calling thread, in host memory
-  std::vector<std::uint32_t> waits = {};     ///< events of the program, beyond the order that operands show
+  std::uint32_t queue = 0;                ///< 0: on the calling thread, in host memory
+  std::vector<std::uint32_t> waits = {};  ///< events of the program, beyond the order that operands show
   std::vector<std::uint32_t> signals = {};
 };
 
@@ -89,8 +89,8 @@ class KernelTables {
 
   /// The first row that takes the node, or null and the most specific refusal.
   const KernelEntry* find(const NodeView& node, Verdict& verdict) const {
-    verdict = refuse(ASHLAR_NO_KERNEL_OP, provider_, " has no kernel for ", node.domain().empty() ? "" : std::string(node.domain()) + "::",
-                     node.op_type());
+    verdict = refuse(ASHLAR_NO_KERNEL_OP, provider_, " has no kernel for ",
+                     node.domain().empty() ? "" : std::string(node.domain()) + "::", node.op_type());
     for (const auto table : tables_) {
       for (const KernelEntry& row : table) {
         if (node.op_type() != row.op || node.domain() != row.domain) continue;

@@ -72,8 +72,8 @@ class WindowAttributes {
         split(std::max<std::int64_t>(0, (out - 1) * stride + span - in), auto_pad_ == "SAME_UPPER", w, d);
       } else {
         const std::int64_t room = in + w.begin[d] + w.end[d] - span;
-        check(room >= -stride || in == 0, "a window of ", span, " does not fit dimension ", d + 2, " of ", x, " padded by ",
-                        w.begin[d], " and ", w.end[d]);
+        check(room >= -stride || in == 0, "a window of ", span, " does not fit dimension ", d + 2, " of ", x, " padded by ", w.begin[d],
+              " and ", w.end[d]);
         out = room < 0 ? 0 : (room + (ceil_ ? stride - 1 : 0)) / stride + 1;
         if (ceil_ && (out - 1) * stride >= in + w.begin[d]) out = std::max<std::int64_t>(0, out - 1);
       }
@@ -124,8 +124,7 @@ class WindowAttributes {
     const int n = w.rank();
     for (const std::int64_t d : w.input) check(d < kLimit, "a spatial dimension of ", d);
     w.kernel = per_axis("kernel", {kernel.begin(), kernel.end()}, n, 1, 1);
-    check(kernel_.empty() || per_axis("kernel_shape", kernel_, n, 1, 1) == w.kernel, "kernel_shape is not the weight's ",
-                    w.kernel);
+    check(kernel_.empty() || per_axis("kernel_shape", kernel_, n, 1, 1) == w.kernel, "kernel_shape is not the weight's ", w.kernel);
     w.stride = per_axis("strides", strides_, n, 1, 1);
     w.dilation = per_axis("dilations", dilations_, n, 1, 1);
     w.begin = w.end = Dims::filled(n, 0);

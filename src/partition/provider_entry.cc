@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "partition/provider_entry.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include <ashlar/error.h>
+#include <ashlar/providers.h>
+
+#include "core/text.h"
+#include "partition/provider.h"
+
+namespace ashlar::partition {
+namespace {
+
+constexpr const char* kEntry = "ashlar_provider_entry";
+
+bool names_a_path(std::string_view name) { return name.find('/') != name.npos || name.ends_with(".so"); }
+
+/// Providers that applications added, by name.
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, AshlarProviderEntry> entries;
+};
+Registry& registry() {
+  static Registry made;
+  return made;
+}
+
+ProviderEntry load(const std::string& name) {
+  const std::filesystem::path path = std::filesystem::absolute(name).lexically_normal();
+  const std::string shown = core::printable(path.string());
+  std::error_code error;
+  if (!std::filesystem::exists(path, error))
+    throw Error(ErrorCode::kNotFound, "there is no provider library " + shown, {.provider = core::printable(name), .file = shown});
+  const auto last_error = [] {
+    const char* text = dlerror();
+    return text ? core::printable(text, 400) : "no reason was given";
+  };
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle)
+    throw Error(ErrorCode::kUnavailable, "the provider library " + shown + " cannot be loaded: " + last_error(),
+                {.provider = core::printable(name), .file = shown});
+  ProviderEntry found{nullptr, path.string(), {handle, [](void* h) { dlclose(h); }}};
+  found.entry = reinterpret_cast<AshlarProviderEntry>(dlsym(handle, kEntry));
+  if (!found.entry)
+    throw Error(ErrorCode::kUnavailable, "the library " + shown + " is no provider: it does not export " + kEntry,
+                {.provider = core::printable(name), .file = shown});
+  return found;
+}
+
+}  // namespace
+
+ProviderSpec ProviderSpec::parse(const std::string& text) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "provider '" + core::printable(text) + "': " + what + "; write NAME?option=value&option=value");
+  };
+  ProviderSpec spec;
+  const std::size_t mark = std::min(text.find('?'), text.size());
+  spec.name = text.substr(0, mark);
+  if (spec.name.empty()) refuse("it has no name");
+  spec.is_path = names_a_path(spec.name);
+  std::set<std::string> seen;
+  for (std::size_t at = mark + 1; at <= text.size() && mark < text.size();) {
+    const std::size_t end = std::min(text.find('&', at), text.size());
+    const std::string option = text.substr(at, end - at);
+    const std::size_t equals = option.find('=');
+    if (equals == 0 || equals == option.npos) refuse("'" + core::printable(option) + "' is no option with a value");
+    if (!seen.insert(option.substr(0, equals)).second) refuse("option '" + core::printable(option.substr(0, equals)) + "' is given twice");
+    spec.options.emplace_back(option.substr(0, equals), option.substr(equals + 1));
+    at = end + 1;
+  }
+  return spec;
+}
+
+ProviderEntry find_provider_entry(const ProviderSpec& spec) {
+  if (spec.is_path) return load(spec.name);
+  for (const BuiltinProvider& p : builtin_providers())
+    if (spec.name == p.name) return {p.entry, "built in"};
+  Registry& added = registry();
+  {
+    const std::lock_guard lock(added.mutex);
+    if (const auto found = added.entries.find(spec.name); found != added.entries.end()) return {found->second, "added by the application"};
+  }
+  throw Error(ErrorCode::kNotFound,
+              "no provider is named '" + core::printable(spec.name) + "'" + core::suggestion(spec.name, provider_names()));
+}
+
+}  // namespace ashlar::partition
+
+namespace ashlar::inline v0 {
+
+std::vector<std::string> provider_names() {
+  std::vector<std::string> names;
+  for (const partition::BuiltinProvider& p : partition::builtin_providers()) names.push_back(p.name);
+  partition::Registry& added = partition::registry();
+  const std::lock_guard lock(added.mutex);
+  for (const auto& [name, entry] : added.entries) names.push_back(name);
+  return names;
+}
+
+void add_provider(const std::string& name, AshlarProviderEntry entry) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorCode::kInvalidArgument, "a provider cannot be added as '" + core::printable(name) + "': " + what);
+  };
+  if (name.empty() || name.find_first_of("?,&=") != name.npos || partition::names_a_path(name)) refuse("that is no name");
+  if (!entry) refuse("it has no entry function");
+  const std::vector<std::string> taken = provider_names();
+  partition::Registry& added = partition::registry();
+  const std::lock_guard lock(added.mutex);
+  if (std::find(taken.begin(), taken.end(), name) != taken.end() || !added.entries.emplace(name, entry).second) refuse("the name is taken");
+}
+
+}  // namespace ashlar::inline v0
