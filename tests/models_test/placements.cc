@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "random_inputs.h"
+#include "tests/support/async_reference.h"
 #include "tests/support/lazy_provider.h"
 
 namespace {
@@ -14,7 +15,7 @@ using namespace ashlar::testing;
 using ashlar::DType;
 
 constexpr const char* kUsage =
-    "ashlar_placements MODEL [--device lazy] [--others reference] [--against reference] [--splits N] [--first SEED] [--tolerance T]\n"
+    "ashlar_placements MODEL [--device lazy|async] [--others reference] [--against reference] [--splits N] [--first SEED] [--tolerance T]\n"
     "                  [SYMBOL=N | SYMBOL=LOW-HIGH]...";
 
 struct Arguments {
@@ -116,6 +117,7 @@ bool check(const Arguments& a) {
 int main(int argc, char** argv) {
   try {
     ashlar::add_provider("lazy", &lazy_provider);
+    ashlar::add_provider("async", &async_reference);
     return check(parse(argc, argv)) ? 0 : 1;
   } catch (const std::exception& e) {
     fmt::print(stderr, "ashlar_placements: error: {}\n", e.what());

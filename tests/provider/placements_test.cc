@@ -9,6 +9,7 @@
 #include <ashlar/ashlar.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/async_reference.h"
 #include "tests/support/lazy_provider.h"
 #include "tests/support/text_model.h"
 
@@ -18,7 +19,7 @@ namespace {
 using testing::last_lazy_device;
 
 void add_lazy() {
-  static const bool added = (add_provider("lazy", &testing::lazy_provider), true);
+  static const bool added = (add_provider("lazy", &testing::lazy_provider), add_provider("async", &testing::async_reference), true);
   static_cast<void>(added);
 }
 
@@ -76,20 +77,24 @@ mixed (float[n, 8] x, float[8] bias) => (float[n, 8] out, int64[m, 2] where, flo
 
 NamedValues mixed_inputs(std::int64_t n) { return {{"x", ramp({n, 8})}, {"bias", ramp({8}, 1.3f)}}; }
 
-TEST(Placements, EverythingOnTheDeviceGivesTheSameBits) {
+/// On a device that works as late as it may, and on one that works on threads of its own.
+class AnyDevice : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Placements, AnyDevice, ::testing::Values("lazy", "async"), [](const auto& p) { return std::string(p.param); });
+
+TEST_P(AnyDevice, EverythingOnItGivesTheSameBits) {
   const Model model = testing::text_model(kMixed);
   const NamedValues inputs = mixed_inputs(5);
-  expect_same_bits(run(model, {"lazy", "reference"}, inputs), run(model, {"reference"}, inputs), "all on the device");
+  expect_same_bits(run(model, {GetParam(), "reference"}, inputs), run(model, {"reference"}, inputs), "all on the device");
 }
 
-TEST(Placements, AnySplitGivesTheSameBits) {
+TEST_P(AnyDevice, AnySplitGivesTheSameBits) {
   const Model model = testing::text_model(kMixed);
   const NamedValues small = mixed_inputs(1), large = mixed_inputs(33);
   const NamedValues small_expected = run(model, {"reference"}, small), large_expected = run(model, {"reference"}, large);
   add_lazy();
   for (int seed = 0; seed < 200; ++seed) {
     const std::string what = "claim=0." + std::to_string(seed % 9 + 1) + "&seed=" + std::to_string(seed);
-    const Session session(model, {.providers = {"lazy?" + what, "reference"}});
+    const Session session(model, {.providers = {GetParam() + ("?" + what), "reference"}});
     ashlar::Run bound = session.prepare();
     // New shapes, shapes that come back, and segments that are recorded and replayed.
     for (int round = 0; round < 6; ++round) {
