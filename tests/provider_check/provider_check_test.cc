@@ -72,6 +72,12 @@ TEST(CheckProvider, SkipsWhatAProviderWithoutKernelsCannotShow) {
   EXPECT_EQ(report.checks.size(), check_names().size());
 }
 
+TEST(CheckProvider, PassesTheCpuProvider) {
+  if (!has_provider("reference") || !has_provider("cpu")) GTEST_SKIP() << "this build has no provider 'reference' or 'cpu'";
+  const Report report = check_provider({.target = "cpu", .cases = 60, .operators = "^(Add|Concat|Conv|MatMul|Softmax|Reshape|conv_chain|view_chain)$"});
+  EXPECT_EQ(failures(report), "");
+}
+
 TEST(CheckProvider, PassesTheReferenceProvider) {
   if (!has_provider("reference")) GTEST_SKIP() << "this build has no provider 'reference'";
   const Report report = check_provider({.target = "reference", .cases = 60, .operators = "^(Add|Concat|Conv|MatMul|NonZero|Relu|Reshape)$"});

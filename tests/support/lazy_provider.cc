@@ -169,8 +169,9 @@ void release(void* instance, AshlarProgram* program) {
 }  // namespace
 
 const AshlarProvider* lazy_provider(const AshlarHost* host, AshlarStatus* status) {
-  inner = ashlar_provider_entry_reference(host, status);
-  if (!inner) return nullptr;
+  const AshlarProvider* reference = ashlar_provider_entry_reference(host, status);
+  if (!reference) return nullptr;
+  inner = reference;
   static const AshlarProvider table = {.struct_size = sizeof(AshlarProvider),
                                        .abi_version = ASHLAR_ABI_VERSION,
                                        .abi_layout = ASHLAR_ABI_LAYOUT,

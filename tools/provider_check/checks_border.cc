@@ -165,9 +165,9 @@ void check_describe(Context& context) {
 }  // namespace
 
 void check_border(Context& context) {
-  check_version(context);
-  check_options(context);
-  check_describe(context);
+  if (context.wanted("version")) check_version(context);
+  if (context.wanted("options")) check_options(context);
+  if (context.wanted("describe")) check_describe(context);
 }
 
 }  // namespace ashlar::check

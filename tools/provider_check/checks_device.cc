@@ -332,16 +332,16 @@ void check_memory(Context& context) {
 }
 
 void check_queues(Context& context) {
-  check_events(context);
+  if (context.wanted("events")) check_events(context);
   if (context.hung) {
     for (const char* check : {"copies", "capture"}) context.skip(check, "left out, since an earlier check did not end");
     return;
   }
-  check_copies(context);
+  if (context.wanted("copies")) check_copies(context);
   for (const char* check : {"events", "copies"})
     context.unreliable = context.unreliable || context.result(check).state == CheckResult::kFailed;
   if (context.unreliable) context.skip("capture", "left out, since copies or events cannot be relied on");
-  else check_capture(context);
+  else if (context.wanted("capture")) check_capture(context);
 }
 
 }  // namespace ashlar::check

@@ -54,7 +54,8 @@ Json ask_about(const Context& context, const Row& row) {
       session.run(drawn.inputs);
       best = choices;
       most = elements(drawn.inputs);
-    } catch (const Error&) {  // the draw is no valid model, its data is impossible, or the provider fails, as other checks show
+    } catch (const Error& e) {  // else the draw is no valid model, its data is impossible, or the provider fails, as other checks show
+      if (e.code() == ErrorCode::kUnavailable) spy.find("reload", fmt::format("an instance after others fails: {}", e.message()));
     }
   }
   CaseResult result;

@@ -105,6 +105,32 @@ bool contend(const Context& context, const Sample& sample, const Tell& tell) {
   return true;
 }
 
+/// Instances after one another, beside one another and, where it is a library, after it was unloaded.
+void make_again(const Target& target, const Tell& tell) {
+  const auto attempt = [&](const char* which, const std::function<void()>& body) {
+    set_doing(which);
+    try {
+      body();
+    } catch (const Error& e) {
+      tell(line_of({"reload", fmt::format("{} fails: {}", which, e.message())}));
+    }
+  };
+  std::optional<Library> library(std::in_place, target);
+  const auto make = [&] { const Instance once(table_of(*library), target); };
+  attempt("the first instance", make);
+  attempt("a second instance after the first has ended", make);
+  attempt("one of two instances at once", [&] {
+    const Instance a(table_of(*library), target);
+    make();
+  });
+  if (!target.is_path()) return;
+  library.reset();
+  attempt("the library, loaded again,", [&] {
+    library.emplace(target);
+    make();
+  });
+}
+
 void reload(const Context& context, const Sample& sample, const Tell& tell) {
   const Drawn drawn = draw(sample);
   const SessionOptions options = options_of(context, sample);
@@ -203,6 +229,7 @@ void check_reload(Context& context) {
   context.apart(
       "reload",
       [&](const Tell& tell) {
+        make_again(context.target, tell);
         const std::size_t n = std::min(kReloadSamples, context.samples.size());
         for (std::size_t i = 0; i < n; ++i) {
           reload(context, context.samples[i * context.samples.size() / n], tell);
@@ -213,7 +240,6 @@ void check_reload(Context& context) {
         stays = stays || line["stays"].get<bool>();
         return true;
       });
-  if (context.samples.empty()) return context.skip("reload", "no draw of an operator runs on it whole");
   context.result("reload").found = !context.target.is_path() ? "made again, and two at once"
                                    : stays                   ? "made again, and two at once; the library stays loaded"
                                                              : "made again, two at once, and loaded again after it was unloaded";

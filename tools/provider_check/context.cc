@@ -163,7 +163,7 @@ Report check_provider(const Options& options, const std::function<void(const Che
       {{"ordering"}, &check_ordering, true, true},
       {{"allocation-failure", "copy-failure", "device-lost"}, &check_failures, false, true},
       {{"concurrency"}, &check_concurrency, false, true},
-      {{"reload"}, &check_reload, false, true},
+      {{"reload"}, &check_reload, false, false},
       {{"leaks"}, &check_leaks, false, true},
       {{"ownership"}, [](Context& c) { c.result("ownership"); }, false, false},
   };
