@@ -14,18 +14,9 @@ class Concat final : public Kernel {
   explicit Concat(const NodeView& node) : axis_(node.integer("axis")) {}
 
   void bind(BindContext& context) const override {
-    Dims out = context.input(0).dims();
-    const int axis = normalize_axis(axis_, out.rank());
-    for (int i = 1; i < context.input_count(); ++i) {
-      const Dims in = context.input(i).dims();
-      check(in.rank() == out.rank(), "input ", i, " has the shape ", in, ", input 0 ", context.input(0).dims());
-      for (int d = 0; d < out.rank(); ++d)
-        check(d == axis || in[d] == out[d], "input ", i, " has the shape ", in, ", input 0 ", context.input(0).dims(), ", and axis is ",
-              axis);
-      out[axis] += in[axis];
-    }
-    checked_count(out);
-    context.set_output(0, out);
+    std::vector<Dims> inputs;
+    for (int i = 0; i < context.input_count(); ++i) inputs.push_back(context.input(i).dims());
+    context.set_output(0, concatenated(inputs, normalize_axis(axis_, inputs.at(0).rank())));
   }
 
   void run(const RunContext& context) const override {

@@ -13,13 +13,7 @@ class Gather final : public Kernel {
 
   void bind(BindContext& context) const override {
     const Dims in = context.input(0).dims();
-    const int axis = normalize_axis(axis_, in.rank());
-    Dims out;
-    for (int i = 0; i < axis; ++i) out.push_back(in[i]);
-    for (const std::int64_t d : context.input(1).dims()) out.push_back(d);
-    for (int i = axis + 1; i < in.rank(); ++i) out.push_back(in[i]);
-    checked_count(out);
-    context.set_output(0, out);
+    context.set_output(0, gathered(in, normalize_axis(axis_, in.rank()), context.input(1).dims()));
   }
 
   void run(const RunContext& context) const override {

@@ -17,22 +17,8 @@ using provider::TensorView;
 
 using MatMulTypes = Join<FloatTypes, Types<std::int32_t, std::int64_t, std::uint32_t, std::uint64_t>>;
 
-/// numpy's matmul: a vector counts as one row on the left and one column on the right, the dimensions in front broadcast.
-struct BatchedProduct {
-  Dims a_batch, b_batch, batch, output;
-  std::int64_t rows = 1, columns = 1, depth;
-
-  BatchedProduct(const Dims& a, const Dims& b) {
-    check(a.rank() >= 1 && b.rank() >= 1, "a product of the shapes ", a, " and ", b);
-    const int a_last = a.rank() - 1, b_row = b.rank() == 1 ? 0 : b.rank() - 2;
-    depth = a[a_last];
-    check(depth == b[b_row], "a product of the shapes ", a, " and ", b);
-    for (int i = 0; i < a.rank() - 2; ++i) a_batch.push_back(a[i]);
-    for (int i = 0; i < b.rank() - 2; ++i) b_batch.push_back(b[i]);
-    output = batch = provider::broadcast(a_batch, b_batch);
-    if (a.rank() > 1) output.push_back(rows = a[a_last - 1]);
-    if (b.rank() > 1) output.push_back(columns = b[b_row + 1]);
-  }
+struct BatchedProduct : provider::BatchedProduct {
+  using provider::BatchedProduct::BatchedProduct;
 
   /// a(i) and b(i) are elements of the operands as S; store(at, a_row, b_column, sum) takes element `at` of the output, the product of
   /// row a_row of all of A's rows and column b_column of all of B's columns.

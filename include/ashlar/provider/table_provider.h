@@ -3,6 +3,7 @@
 // verdicts, makes steps of them, and converts exceptions to statuses. backends/null is the smallest use.
 #pragma once
 
+#include <charconv>
 #include <cstdio>
 #include <deque>
 #include <initializer_list>
@@ -40,6 +41,15 @@ class Options {
     for (const AshlarOption& o : options_)
       if (name == o.name) return o.value;
     return otherwise;
+  }
+  /// The option's value as a number in [least, most], or `otherwise`. Throws a Failure (ASHLAR_INVALID_ARGUMENT) where it is none.
+  template <class T> T number(std::string_view name, T otherwise, T least, T most) const {
+    const std::string text = get(name);
+    if (text.empty()) return otherwise;
+    T value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size() && value >= least && value <= most) return value;
+    throw Failure(ASHLAR_INVALID_ARGUMENT, concat("option ", name, " is '", text, "', not a number from ", least, " to ", most));
   }
   /// Throws a Failure (ASHLAR_INVALID_ARGUMENT) for an option whose name is not among these.
   void allow(std::initializer_list<const char*> names) const {
@@ -132,6 +142,8 @@ class KernelTables {
 ///                              std::span<const std::uint32_t> nodes);   // else one step a node
 /// and, where it does not work in host memory on the calling thread,
 ///   static std::unique_ptr<Device> open(const AshlarHost* host, const Options& options);   // in place of start
+/// and, to refuse nodes for reasons that no kernel knows,
+///   static Verdict admit(const Device& device, const NodeView& node);   // asked before the tables
 /// Its kernels then run on queue 1, and their operands lie in space 1, except those that Kernel::host_inputs names.
 template <class P> class TableProvider {
  public:
@@ -217,7 +229,8 @@ template <class P> class TableProvider {
     return guarded(status, [&] {
       const NodeView view(graph, node, static_cast<Instance*>(instance)->host);
       Verdict v;
-      const KernelEntry* row = tables().find(view, v);
+      if constexpr (requires { P::admit(device_of(instance), view); }) v = P::admit(device_of(instance), view);
+      const KernelEntry* row = v.code == ASHLAR_ACCEPTED ? tables().find(view, v) : nullptr;
       out->code = v.code;
       copy_text(out->reason, sizeof(out->reason), v.reason);
       copy_text(out->kernel, sizeof(out->kernel), row ? row->op : "");
