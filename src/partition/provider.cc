@@ -84,7 +84,8 @@ void check_table(const AshlarProvider& table, const std::string& name) {
   need(table.release, "release");
   const AshlarDevice* d = table.device;
   if (!d) return;
-  need(d->struct_size == sizeof(AshlarDevice), "a device table of this core's size");
+  if (d->struct_size != sizeof(AshlarDevice))
+    refuse("a device table of " + std::to_string(d->struct_size) + " bytes", "one of " + std::to_string(sizeof(AshlarDevice)));
   need(d->allocate && d->free, "allocate and free");
   need(d->queue_create && d->queue_destroy && d->drain, "queue_create, queue_destroy and drain");
   need(d->event_create && d->event_destroy && d->signal && d->wait && d->synchronize, "events");
@@ -107,7 +108,7 @@ std::shared_ptr<const Provider> Provider::create(const std::string& text, std::s
   const ProviderSpec spec = ProviderSpec::parse(text);
   ProviderEntry entry = find_provider_entry(spec);
   const std::string asked = core::printable(spec.name);
-  const ErrorContext context{.provider = asked, .file = spec.is_path ? core::printable(entry.origin) : ""};
+  const ErrorContext context{.provider = asked, .file = spec.is_path ? core::printable(entry.origin, 4096) : ""};
   try {
     AshlarStatus status = new_status();
     const AshlarProvider* table = entry.entry(&host->abi(), &status);
@@ -141,6 +142,10 @@ void Provider::describe() {
   const bool has_device = table_->device != nullptr;
   if (!has_device && (info.space_count != 0 || info.queue_count != 0)) refuse("memory spaces or queues, but has no device");
   if (has_device && (info.space_count == 0 || info.queue_count == 0)) refuse("a device without memory or without queues");
+  const auto check_size = [&](const char* what, std::uint32_t size, std::size_t here) {
+    if (size != here) refuse(std::string(what) + " in " + std::to_string(size) + " bytes, this core has " + std::to_string(here));
+  };
+  check_size("itself", info.struct_size, sizeof(info));
   if (info.space_count > 0 && (!info.spaces || info.space_stride < sizeof(AshlarSpaceInfo))) refuse("memory spaces that cannot be read");
   description_ = {.device = info.device ? core::printable(info.device, 400) : "",
                   .queue_count = info.queue_count,
@@ -151,7 +156,10 @@ void Provider::describe() {
                   .required_features = info.required_features};
   for (std::uint32_t i = 0; i < info.space_count; ++i) {
     const auto& s = *reinterpret_cast<const AshlarSpaceInfo*>(reinterpret_cast<const char*>(info.spaces) + i * info.space_stride);
+    check_size("a memory space", s.struct_size, sizeof(AshlarSpaceInfo));
     if (!s.name || !*s.name) refuse("a memory space without a name");
+    for (const Description::Space& other : description_.spaces)
+      if (other.name == core::printable(s.name)) refuse("two memory spaces named '" + other.name + "'");
     if (s.alignment < 64 || (s.alignment & (s.alignment - 1)) != 0)
       refuse("memory aligned to " + std::to_string(s.alignment) + "; it must be a power of two from 64 up");
     description_.spaces.push_back({core::printable(s.name), s.host_accessible != 0, s.total_bytes, s.alignment});

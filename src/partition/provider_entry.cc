@@ -13,12 +13,14 @@
 #include <ashlar/providers.h>
 
 #include "core/text.h"
+#include "partition/library.h"
 #include "partition/provider.h"
 
 namespace ashlar::partition {
 namespace {
 
 constexpr const char* kEntry = "ashlar_provider_entry";
+constexpr std::size_t kLongestPath = 4096;  ///< that a message shows
 
 bool names_a_path(std::string_view name) { return name.find('/') != name.npos || name.ends_with(".so"); }
 
@@ -32,25 +34,36 @@ Registry& registry() {
   return made;
 }
 
-ProviderEntry load(const std::string& name) {
-  const std::filesystem::path path = std::filesystem::absolute(name).lexically_normal();
-  const std::string shown = core::printable(path.string());
+/// The absolute path of a file, without "." and ".." where that is the same file.
+std::filesystem::path absolute_path(const std::string& name) {
   std::error_code error;
-  if (!std::filesystem::exists(path, error))
-    throw Error(ErrorCode::kNotFound, "there is no provider library " + shown, {.provider = core::printable(name), .file = shown});
-  const auto last_error = [] {
-    const char* text = dlerror();
-    return text ? core::printable(text, 400) : "no reason was given";
+  std::filesystem::path path = std::filesystem::absolute(name, error);
+  if (error) return name;
+  std::filesystem::path shorter = path.lexically_normal();
+  const bool same = std::filesystem::equivalent(path, shorter, error);
+  return same || !(std::filesystem::exists(path, error) || std::filesystem::exists(shorter, error)) ? shorter : path;
+}
+
+ProviderEntry load(const std::string& name) {
+  const std::filesystem::path path = absolute_path(name);
+  const std::string shown = core::printable(path.string(), kLongestPath);
+  const auto fail = [&](ErrorCode code, const std::string& message) {
+    throw Error(code, message, {.provider = core::printable(name, kLongestPath), .file = shown});
   };
+  std::error_code error;
+  if (std::filesystem::status(path, error).type() == std::filesystem::file_type::not_found)
+    fail(ErrorCode::kNotFound, "there is no provider library " + shown);
+  if (const std::string reason = why_not_loadable(path); !reason.empty())
+    fail(ErrorCode::kUnavailable, "the provider library " + shown + " cannot be loaded: " + reason);
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle)
-    throw Error(ErrorCode::kUnavailable, "the provider library " + shown + " cannot be loaded: " + last_error(),
-                {.provider = core::printable(name), .file = shown});
+  if (!handle) {
+    const char* text = dlerror();
+    fail(ErrorCode::kUnavailable, "the provider library " + shown +
+                                      " cannot be loaded: " + (text ? core::printable(text, kLongestPath) : "the loader gives no reason"));
+  }
   ProviderEntry found{nullptr, path.string(), {handle, [](void* h) { dlclose(h); }}};
   found.entry = reinterpret_cast<AshlarProviderEntry>(dlsym(handle, kEntry));
-  if (!found.entry)
-    throw Error(ErrorCode::kUnavailable, "the library " + shown + " is no provider: it does not export " + kEntry,
-                {.provider = core::printable(name), .file = shown});
+  if (!found.entry) fail(ErrorCode::kUnavailable, "the library " + shown + " is no provider: it does not export " + kEntry);
   return found;
 }
 
