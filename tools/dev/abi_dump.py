@@ -4,7 +4,7 @@
 the C compiler has them.
 
 Usage: tools/dev/abi_dump.py           prints the dump
-       tools/dev/abi_dump.py --check   compares it with tests/provider/abi.txt, and ASHLAR_ABI_LAYOUT with its checksum; exit 1 if they differ
+       tools/dev/abi_dump.py --check   compares it with tests/provider/abi.txt, and ASHLAR_ABI_LAYOUT with its checksum; exit 1: differs
        tools/dev/abi_dump.py --write   renews tests/provider/abi.txt and ASHLAR_ABI_LAYOUT
 
 ASHLAR_ABI_LAYOUT is the CRC-32 (that of zlib) of the dump without its own line. The header is compiled as strict C11 by the compiler in the
