@@ -201,7 +201,7 @@ Action add_run(CLI::App& app) {
   command->add_option("--output-dir", args->output_dir, "Write output_J.pb and NAME.npy files there");
   command->add_option("--mean", args->mean, "Of pictures: subtracted from value / 255, one number or one per channel");
   command->add_option("--std", args->std, "Of pictures: divided by after that, one number or one per channel");
-  command->add_option("--providers", args->providers, "Providers in order of preference, such as cpu,reference");
+  command->add_option("--providers", args->providers, "Providers in order of preference, by name or path, such as cpu,reference");
   command->add_option("--threads", args->threads, "Threads to use; 0: one per processor");
   command->add_option("--trace", args->trace, "Write a Chrome trace (JSON) there");
   command->add_option("--top", args->top, "Print a table of the K costliest nodes; 0: all");
