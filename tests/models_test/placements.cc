@@ -88,7 +88,7 @@ bool check(const Arguments& a) {
     const ashlar::Session session(model, options);
     for (const auto& node : session.placement().nodes) {
       ++nodes;
-      on_device += node.provider == a.device ? 1 : 0;
+      on_device += node.provider != "core" && std::find(a.others.begin(), a.others.end(), node.provider) == a.others.end() ? 1 : 0;
     }
     ashlar::Run run = session.prepare();
     ashlar::Trace trace;
