@@ -97,8 +97,8 @@ class SimDevice final : public Device {
   // ---- Events. Signals are numbered, so that a wait is for the one enqueued before it.
   void* create_event(bool) override { return check_state(), new Event; }
   void destroy_event(void* event) noexcept override {
+    if (fault("double_free")) free_early(event);
     delete static_cast<Event*>(event);
-    if (fault("double_free")) free_again(event);
   }
   void signal(void* queue, void* handle) override {
     Event& event = *static_cast<Event*>(handle);

@@ -30,6 +30,6 @@ inline void plant(std::string_view name) {
 using namespace std::chrono_literals;
 inline std::atomic<float> kept;
 inline void pause(std::chrono::microseconds time) { std::this_thread::sleep_for(time); }
-[[gnu::noipa]] inline void free_again(void* memory) { ::operator delete(memory); }
+[[gnu::noipa]] inline void free_early(void* memory) { ::operator delete(memory); }
 
 }  // namespace example
