@@ -7,8 +7,7 @@
 #include <optional>
 
 #include "random_inputs.h"
-#include "tests/support/async_reference.h"
-#include "tests/support/lazy_provider.h"
+#include "tests/support/device_providers.h"
 
 namespace {
 using namespace ashlar::testing;
@@ -119,7 +118,7 @@ bool check(const Arguments& a) {
 int main(int argc, char** argv) {
   try {
     ashlar::add_provider("lazy", &lazy_provider);
-    ashlar::add_provider("async", &async_reference);
+    ashlar::add_provider("async", &async_provider);
     return check(parse(argc, argv)) ? 0 : 1;
   } catch (const std::exception& e) {
     fmt::print(stderr, "ashlar_placements: error: {}\n", e.what());

@@ -10,8 +10,8 @@
 #include <ashlar/ashlar.h>
 #include <gtest/gtest.h>
 
-#include "tests/support/async_reference.h"
-#include "tests/support/lazy_provider.h"
+#include "tests/support/device_providers.h"
+#include "tests/support/lazy_device.h"
 #include "tests/support/text_model.h"
 
 namespace ashlar {
@@ -19,13 +19,14 @@ namespace {
 
 using testing::last_lazy_device;
 
-void add_lazy() {
-  static const bool added = (add_provider("lazy", &testing::lazy_provider), true);
+/// "lazy", which works as late as it may, and "async", which works on threads of its own in memory that the host cannot reach.
+void add_devices() {
+  static const bool added = (add_provider("lazy", &testing::lazy_provider), add_provider("async", &testing::async_provider), true);
   static_cast<void>(added);
 }
 
 NamedValues run(const Model& model, std::vector<std::string> providers, const NamedValues& inputs, Trace* trace = nullptr) {
-  add_lazy();
+  add_devices();
   const Session session(model, {.providers = std::move(providers)});
   return session.run(inputs, {.trace = trace});
 }
@@ -78,20 +79,24 @@ mixed (float[n, 8] x, float[8] bias) => (float[n, 8] out, int64[m, 2] where, flo
 
 NamedValues mixed_inputs(std::int64_t n) { return {{"x", ramp({n, 8})}, {"bias", ramp({8}, 1.3f)}}; }
 
-TEST(Placements, EverythingOnTheDeviceGivesTheSameBits) {
+/// On a device that works as late as it may, and on one that works on threads of its own.
+class AnyDevice : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Placements, AnyDevice, ::testing::Values("lazy", "async"), [](const auto& p) { return std::string(p.param); });
+
+TEST_P(AnyDevice, EverythingOnItGivesTheSameBits) {
   const Model model = testing::text_model(kMixed);
   const NamedValues inputs = mixed_inputs(5);
-  expect_same_bits(run(model, {"lazy", "reference"}, inputs), run(model, {"reference"}, inputs), "all on the device");
+  expect_same_bits(run(model, {GetParam(), "reference"}, inputs), run(model, {"reference"}, inputs), "all on the device");
 }
 
-TEST(Placements, AnySplitGivesTheSameBits) {
+TEST_P(AnyDevice, AnySplitGivesTheSameBits) {
   const Model model = testing::text_model(kMixed);
   const NamedValues small = mixed_inputs(1), large = mixed_inputs(33);
   const NamedValues small_expected = run(model, {"reference"}, small), large_expected = run(model, {"reference"}, large);
-  add_lazy();
+  add_devices();
   for (int seed = 0; seed < 200; ++seed) {
     const std::string what = "claim=0." + std::to_string(seed % 9 + 1) + "&seed=" + std::to_string(seed);
-    const Session session(model, {.providers = {"lazy?" + what, "reference"}});
+    const Session session(model, {.providers = {GetParam() + ("?" + what), "reference"}});
     ashlar::Run bound = session.prepare();
     // New shapes, shapes that come back, and segments that are recorded and replayed.
     for (int round = 0; round < 6; ++round) {
@@ -108,7 +113,7 @@ TEST(Placements, AnySplitGivesTheSameBits) {
 }
 
 TEST(Placements, SegmentsAreRecordedAndReplayed) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kMixed);
   const Session session(model, {.providers = {"lazy", "reference"}});
   const NamedValues inputs = mixed_inputs(4), expected = run(model, {"reference"}, inputs);
@@ -168,7 +173,7 @@ TEST(Placements, ATraceAddsUpWithQueues) {
 }
 
 TEST(Placements, TheDevicesPeakIsPredicted) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kBackAndForth);
   const Session session(model, {.providers = {"lazy", "reference"}});
   const MemoryPlan plan = session.memory();
@@ -182,7 +187,7 @@ TEST(Placements, TheDevicesPeakIsPredicted) {
 }
 
 TEST(Placements, ALimitBelowThePeakFailsWhenTheSessionIsMade) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kBackAndForth);
   const std::uint64_t peak = Session(model, {.providers = {"lazy", "reference"}}).memory().spaces[1].peak();
   EXPECT_NO_THROW(Session(model, {.providers = {"lazy", "reference"}, .memory_limits = {{"lazy", peak}}})
@@ -200,7 +205,7 @@ TEST(Placements, ALimitBelowThePeakFailsWhenTheSessionIsMade) {
 }
 
 TEST(Placements, ALimitHoldsForShapesThatARunBrings) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kMixed);
   const Session session(model, {.providers = {"lazy", "reference"}, .memory_limits = {{"lazy", 100'000}}});
   EXPECT_NO_THROW(session.run(mixed_inputs(3)));
@@ -212,7 +217,7 @@ TEST(Placements, ALimitHoldsForShapesThatARunBrings) {
 }
 
 TEST(Placements, ALostDeviceIsAnErrorOfThisAndEveryLaterRun) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kBackAndForth);
   const Session session(model, {.providers = {"lazy", "reference"}});
   const NamedValues inputs = {{"x", ramp({4, 4})}, {"y", ramp({4, 4})}};
@@ -231,7 +236,7 @@ TEST(Placements, AFailureOnTheDeviceNamesItsStep) {
   // The index is known to be wrong only when the kernel runs, on the queue.
   const Model model = testing::text_model(R"(<ir_version: 10, opset_import: ["" : 21]>
     g (float[4] x, int64[2] i) => (float[2] y) { a = Abs(x) y = Gather(a, i) })");
-  add_lazy();
+  add_devices();
   const Session session(model, {.providers = {"lazy", "reference"}});
   const Error e = testing::error_of([&] { session.run({{"x", ramp({4})}, {"i", Tensor::of<std::int64_t>({2}, {0, 9})}}); });
   EXPECT_EQ(e.code(), ErrorCode::kDeviceError);
@@ -241,7 +246,7 @@ TEST(Placements, AFailureOnTheDeviceNamesItsStep) {
 }
 
 TEST(Placements, ACancelledRunLeavesNothingAtWork) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kMixed);
   const Session session(model, {.providers = {"lazy?claim=0.5", "reference"}});
   CancelToken cancel;
@@ -254,28 +259,8 @@ TEST(Placements, ACancelledRunLeavesNothingAtWork) {
   expect_same_bits({{"out", bound.output("out")}}, {{"out", run(model, {"reference"}, mixed_inputs(3)).at("out")}}, "after it");
 }
 
-/// A device on a thread of its own, in memory that the calling thread cannot reach.
-void add_async() {
-  static const bool added = (add_provider("async", &testing::async_reference), true);
-  static_cast<void>(added);
-}
-
-TEST(Placements, ADeviceWithThreadsGivesTheSameBits) {
-  add_async();
-  const Model model = testing::text_model(kMixed);
-  const NamedValues inputs = mixed_inputs(17), expected = run(model, {"reference"}, inputs);
-  for (int seed = 0; seed < 40; ++seed) {
-    const std::string what =
-        "claim=0." + std::to_string(seed % 9 + 1) + "&slow=" + std::to_string(seed % 3 * 50) + "&seed=" + std::to_string(seed);
-    const Session session(model, {.providers = {"async?" + what, "reference"}});
-    for (int round = 0; round < 3; ++round) expect_same_bits(session.run(inputs), expected, what);
-    if (::testing::Test::HasFailure()) return;
-  }
-}
-
 TEST(Placements, ManyCallersOfOneDeviceGetTheSameBits) {
-  add_async();
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kMixed);
   for (const char* device : {"async?claim=0.6&seed=4", "lazy?claim=0.6&seed=4"}) {
     const Session session(model, {.providers = {device, "reference"}});
@@ -309,7 +294,7 @@ std::int64_t overlap_ns(const TraceEvent& a, const TraceEvent& b) {
 }
 
 TEST(Placements, CopiesAndDeviceStepsRunBesideStepsThatDoNotNeedThem) {
-  add_async();
+  add_devices();
   // Tanh (on the device: the claim is by node id) and its copies beside the other provider's long chain.
   std::string text =
       R"(<ir_version: 10, opset_import: ["" : 21]> g (float[256, 1024] x, float[256, 1024] y) => (float[256, 1024] p, float[256, 1024] q) {
@@ -340,7 +325,7 @@ TEST(Placements, CopiesAndDeviceStepsRunBesideStepsThatDoNotNeedThem) {
 }
 
 TEST(Placements, ARunIsCancelledWhileTheDeviceIsAtWork) {
-  add_async();
+  add_devices();
   const Model model = testing::text_model(kMixed);
   const Session session(model, {.providers = {"async?slow=20000", "reference"}});
   CancelToken cancel;
@@ -356,7 +341,7 @@ TEST(Placements, ARunIsCancelledWhileTheDeviceIsAtWork) {
 }
 
 TEST(Placements, DeviceMemoryIsGivenBack) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kMixed);
   std::optional<Session> session(std::in_place, model, SessionOptions{.providers = {"lazy", "reference"}});
   NamedValues outputs = session->run(mixed_inputs(3));
