@@ -50,13 +50,13 @@ Provider::Provider(ProviderEntry entry, std::shared_ptr<const Host> host, const 
 
 Provider::~Provider() { table_->destroy(instance_); }
 
-namespace {
-
 std::string hex(std::uint32_t number) {
   char text[16];
   std::snprintf(text, sizeof(text), "0x%08x", number);
   return text;
 }
+
+namespace {
 
 /// Refuses a table whose version, size or functions are not those of this core.
 void check_table(const AshlarProvider& table, const std::string& name) {
@@ -92,27 +92,46 @@ void check_table(const AshlarProvider& table, const std::string& name) {
   need(d->state, "state");
 }
 
-std::string feature_names(std::uint32_t features) {
-  static constexpr const char* kNames[] = {"devices", "packed constants", "capture"};
-  std::string out;
+std::vector<std::string> bit_names(std::uint32_t bits, std::span<const char* const> names) {
+  std::vector<std::string> out;
   for (std::uint32_t bit = 0; bit < 32; ++bit)
-    if (features >> bit & 1)
-      out += (out.empty() ? "" : ", ") + (bit < std::size(kNames) ? std::string(kNames[bit]) : "feature " + std::to_string(bit));
+    if (bits >> bit & 1) out.push_back(bit < names.size() ? names[bit] : "feature " + std::to_string(bit));
   return out;
 }
 
 }  // namespace
 
+std::vector<std::string> core_feature_names(std::uint32_t features) {
+  static constexpr const char* kNames[] = {"devices", "packed constants", "capture"};
+  return bit_names(features, kNames);
+}
+
+std::vector<std::string> device_feature_names(std::uint32_t features) {
+  static constexpr const char* kNames[] = {"capture", "timed events"};
+  return bit_names(features, kNames);
+}
+
 std::shared_ptr<const Provider> Provider::create(const std::string& text, std::shared_ptr<const Host> host) {
+  Seen seen;
+  return create(text, std::move(host), seen);
+}
+
+std::shared_ptr<const Provider> Provider::create(const std::string& text, std::shared_ptr<const Host> host, Seen& seen) {
   const ProviderSpec spec = ProviderSpec::parse(text);
   ProviderEntry entry = find_provider_entry(spec);
+  seen.origin = entry.origin;
   const std::string asked = core::printable(spec.name);
   const ErrorContext context{.provider = asked, .file = spec.is_path ? core::printable(entry.origin) : ""};
   try {
     AshlarStatus status = new_status();
     const AshlarProvider* table = entry.entry(&host->abi(), &status);
     if (!table) throw to_error(status.code, status, {});
+    if (table->struct_size >= offsetof(AshlarProvider, name)) {
+      seen.abi_version = table->abi_version;
+      seen.abi_layout = table->abi_layout;
+    }
     check_table(*table, asked);
+    seen.version = core::printable(table->version);
     std::vector<AshlarOption> options;
     for (const auto& [name, value] : spec.options) options.push_back({name.c_str(), value.c_str()});
     void* instance = nullptr;
@@ -133,11 +152,14 @@ void Provider::describe() {
   AshlarStatus status = new_status();
   if (const AshlarCode code = table_->describe(instance_, &info, &status)) throw to_error(code, status, {.provider = name_});
   const auto refuse = [&](const std::string& what) { throw Error(ErrorCode::kInternal, "it describes " + what, {.provider = name_}); };
-  if (const std::uint32_t missing = info.required_features & ~host_->abi().features)
+  if (const std::uint32_t missing = info.required_features & ~host_->abi().features) {
+    std::string names;
+    for (const std::string& name : core_feature_names(missing)) names += (names.empty() ? "" : ", ") + name;
     throw Error(ErrorCode::kUnsupported,
                 "it needs features " + hex(info.required_features) + " of the core, this core has " + hex(host_->abi().features) + ": " +
-                    feature_names(missing) + " missing",
+                    names + " missing",
                 {.provider = name_});
+  }
   const bool has_device = table_->device != nullptr;
   if (!has_device && (info.space_count != 0 || info.queue_count != 0)) refuse("memory spaces or queues, but has no device");
   if (has_device && (info.space_count == 0 || info.queue_count == 0)) refuse("a device without memory or without queues");
