@@ -134,7 +134,12 @@ std::shared_ptr<const Provider> Provider::create(const std::string& text, std::s
     check_table(*table, asked);
     seen.version = core::printable(table->version);
     std::vector<AshlarOption> options;
-    for (const auto& [name, value] : spec.options) options.push_back({name.c_str(), value.c_str()});
+    std::string owner = std::string(table->name) + '@' + table->version + ' ' + entry.origin + ' ' + entry.identity;
+    for (const auto& [name, value] : spec.options) {
+      options.push_back({name.c_str(), value.c_str()});
+      owner += ' ' + name + '=' + value;
+    }
+    host->set_owner(owner + ' ');
     void* instance = nullptr;
     if (const AshlarCode code = table->create(&host->abi(), options.data(), static_cast<std::uint32_t>(options.size()), &instance, &status))
       throw to_error(code, status, {.provider = table->name});

@@ -2,6 +2,7 @@
 #include "partition/provider_entry.h"
 
 #include <dlfcn.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -61,7 +62,9 @@ ProviderEntry load(const std::string& name) {
     fail(ErrorCode::kUnavailable, "the provider library " + shown +
                                       " cannot be loaded: " + (text ? core::printable(text, kLongestPath) : "the loader gives no reason"));
   }
-  ProviderEntry found{nullptr, path.string(), {handle, [](void* h) { dlclose(h); }}};
+  ProviderEntry found{nullptr, path.string(), {handle, [](void* h) { dlclose(h); }}, {}};
+  if (struct stat file{}; stat(path.c_str(), &file) == 0)
+    found.identity = std::to_string(file.st_ino) + ':' + std::to_string(file.st_mtim.tv_sec) + ':' + std::to_string(file.st_mtim.tv_nsec);
   found.entry = reinterpret_cast<AshlarProviderEntry>(dlsym(handle, kEntry));
   if (!found.entry) fail(ErrorCode::kUnavailable, "the library " + shown + " is no provider: it does not export " + kEntry);
   return found;
@@ -95,11 +98,12 @@ ProviderSpec ProviderSpec::parse(const std::string& text) {
 ProviderEntry find_provider_entry(const ProviderSpec& spec) {
   if (spec.is_path) return load(spec.name);
   for (const BuiltinProvider& p : builtin_providers())
-    if (spec.name == p.name) return {p.entry, "built in"};
+    if (spec.name == p.name) return {p.entry, "built in", {}, {}};
   Registry& added = registry();
   {
     const std::lock_guard lock(added.mutex);
-    if (const auto found = added.entries.find(spec.name); found != added.entries.end()) return {found->second, "added by the application"};
+    if (const auto found = added.entries.find(spec.name); found != added.entries.end())
+      return {found->second, "added by the application", {}, {}};
   }
   throw Error(ErrorCode::kNotFound,
               "no provider is named '" + core::printable(spec.name) + "'" + core::suggestion(spec.name, provider_names()));
