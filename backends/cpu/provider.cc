@@ -40,6 +40,4 @@ struct Cpu {
 }  // namespace
 }  // namespace ashlar::cpu
 
-extern "C" const AshlarProvider* ashlar_provider_entry_cpu(const AshlarHost* host, AshlarStatus* status) {
-  return ashlar::provider::TableProvider<ashlar::cpu::Cpu>::entry(host, status);
-}
+ASHLAR_PROVIDER(ashlar::cpu::Cpu, cpu)

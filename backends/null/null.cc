@@ -4,7 +4,6 @@
 #include <ashlar/provider/table_provider.h>
 
 namespace ashlar::null {
-namespace {
 
 struct Null {
   static constexpr const char* name = "null";
@@ -12,9 +11,6 @@ struct Null {
   static std::span<const std::span<const provider::KernelEntry>> kernels() { return {}; }
 };
 
-}  // namespace
 }  // namespace ashlar::null
 
-extern "C" const AshlarProvider* ashlar_provider_entry_null(const AshlarHost* host, AshlarStatus* status) {
-  return ashlar::provider::TableProvider<ashlar::null::Null>::entry(host, status);
-}
+ASHLAR_PROVIDER(ashlar::null::Null, null)

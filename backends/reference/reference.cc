@@ -17,6 +17,4 @@ struct Reference {
 }  // namespace
 }  // namespace ashlar::reference
 
-extern "C" const AshlarProvider* ashlar_provider_entry_reference(const AshlarHost* host, AshlarStatus* status) {
-  return ashlar::provider::TableProvider<ashlar::reference::Reference>::entry(host, status);
-}
+ASHLAR_PROVIDER(ashlar::reference::Reference, reference)

@@ -18,7 +18,7 @@ struct SpaceMemory {
     std::string type;  ///< "float32[1,64,56,56]"; empty for a workspace
     std::uint64_t bytes = 0;
   };
-  std::string space;  ///< "host"; "cuda" for the first space of a provider of that name, "cuda/pinned" for another
+  std::string space;  ///< "host"; "example" for the first space of a provider of that name, "example/pinned" for another
   std::uint64_t constants =
       0;  ///< bytes copied or packed there when the session was made (of the host's: packed forms, shared by the model's sessions)
   std::uint64_t arena = 0;    ///< bytes of a run's arenas: intermediate values and workspaces, laid out over each other by lifetimes

@@ -10,7 +10,7 @@
 namespace ashlar::inline v0 {
 
 // How a provider is named, wherever one is asked for: NAME of one in this build or added by add_provider, or the path of a provider
-// library (it has a slash, or ends in .so), each with options after a question mark: "cuda?device=1", "./libstone.so?trace=on&level=2".
+// library (it has a slash, or ends in .so), each with options after a question mark: "stone?device=1", "./libstone.so?trace=on&level=2".
 
 /// The providers of this build by name, in their default order of preference; those used only when asked for come last, then those added.
 ASHLAR_API std::vector<std::string> provider_names();

@@ -33,7 +33,7 @@ struct SessionOptions {
   /// own threads, which are then never started. Called from the thread that runs the session, for several runs at once.
   std::function<void(int n, const std::function<void(int)>& task)> parallel_for = {};
   /// Bytes that this session may take of a provider's memory spaces, its runs together: "NAME" for the first space, "NAME/SPACE" for
-  /// another ("cuda", "cuda/pinned"). Weights count when the session is made, arenas where their size is known then, else when a run
+  /// another ("stone", "stone/pinned"). Weights count when the session is made, arenas where their size is known then, else when a run
   /// binds; what would go beyond is an Error (kOutOfMemory) that names the largest tensors. Session::memory predicts the bytes.
   std::map<std::string, std::uint64_t> memory_limits = {};
 };

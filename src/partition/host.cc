@@ -86,7 +86,7 @@ const void* Host::packed(std::uint32_t space, const AshlarTensor& source, const 
                          const std::function<void(void*)>& fill) const {
   if (space == ASHLAR_SPACE_HOST) {
     if (!weights_) throw provider::Failure(ASHLAR_UNSUPPORTED, "this host keeps no weights");
-    return weights_->packed(source.data, source.bytes, packing, bytes, fill);
+    return weights_->packed(source.data, source.bytes, owner_ + packing, bytes, fill);
   }
   const std::lock_guard lock(mutex_);
   if (!device_ || space > device_->space_count())
@@ -100,6 +100,8 @@ const void* Host::packed(std::uint32_t space, const AshlarTensor& source, const 
   }
   return memory.get();
 }
+
+void Host::set_owner(std::string owner) const { owner_ = std::move(owner); }
 
 void Host::set_device(std::shared_ptr<Device> device) const {
   const std::lock_guard lock(mutex_);

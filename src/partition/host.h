@@ -29,6 +29,8 @@ class Host {
 
   const AshlarHost& abi() const noexcept { return abi_; }
 
+  /// Whose packed constants these are: only hosts of one owner share them. Set before the provider is made.
+  void set_owner(std::string owner) const;
   /// Where constants packed for the device's memory go. The device keeps its provider and that this host alive: release_device() ends it.
   void set_device(std::shared_ptr<Device> device) const;
   /// Gives up the device and what was packed in its memory, once nothing reads it.
@@ -41,6 +43,7 @@ class Host {
   AshlarHost abi_;
   core::Executor executor_;
   std::shared_ptr<WeightStore> weights_;
+  mutable std::string owner_;
   mutable std::mutex mutex_;
   mutable std::shared_ptr<Device> device_;
   mutable std::map<std::tuple<const void*, std::uint64_t, std::uint32_t, std::string>, std::shared_ptr<void>> packed_;

@@ -50,13 +50,13 @@ Provider::Provider(ProviderEntry entry, std::shared_ptr<const Host> host, const 
 
 Provider::~Provider() { table_->destroy(instance_); }
 
-namespace {
-
 std::string hex(std::uint32_t number) {
   char text[16];
   std::snprintf(text, sizeof(text), "0x%08x", number);
   return text;
 }
+
+namespace {
 
 /// Refuses a table whose version, size or functions are not those of this core.
 void check_table(const AshlarProvider& table, const std::string& name) {
@@ -84,7 +84,8 @@ void check_table(const AshlarProvider& table, const std::string& name) {
   need(table.release, "release");
   const AshlarDevice* d = table.device;
   if (!d) return;
-  need(d->struct_size == sizeof(AshlarDevice), "a device table of this core's size");
+  if (d->struct_size != sizeof(AshlarDevice))
+    refuse("a device table of " + std::to_string(d->struct_size) + " bytes", "one of " + std::to_string(sizeof(AshlarDevice)));
   need(d->allocate && d->free, "allocate and free");
   need(d->queue_create && d->queue_destroy && d->drain, "queue_create, queue_destroy and drain");
   need(d->event_create && d->event_destroy && d->signal && d->wait && d->synchronize, "events");
@@ -92,29 +93,53 @@ void check_table(const AshlarProvider& table, const std::string& name) {
   need(d->state, "state");
 }
 
-std::string feature_names(std::uint32_t features) {
-  static constexpr const char* kNames[] = {"devices", "packed constants", "capture"};
-  std::string out;
+std::vector<std::string> bit_names(std::uint32_t bits, std::span<const char* const> names) {
+  std::vector<std::string> out;
   for (std::uint32_t bit = 0; bit < 32; ++bit)
-    if (features >> bit & 1)
-      out += (out.empty() ? "" : ", ") + (bit < std::size(kNames) ? std::string(kNames[bit]) : "feature " + std::to_string(bit));
+    if (bits >> bit & 1) out.push_back(bit < names.size() ? names[bit] : "feature " + std::to_string(bit));
   return out;
 }
 
 }  // namespace
 
+std::vector<std::string> core_feature_names(std::uint32_t features) {
+  static constexpr const char* kNames[] = {"devices", "packed constants", "capture"};
+  return bit_names(features, kNames);
+}
+
+std::vector<std::string> device_feature_names(std::uint32_t features) {
+  static constexpr const char* kNames[] = {"capture", "timed events"};
+  return bit_names(features, kNames);
+}
+
 std::shared_ptr<const Provider> Provider::create(const std::string& text, std::shared_ptr<const Host> host) {
+  Seen seen;
+  return create(text, std::move(host), seen);
+}
+
+std::shared_ptr<const Provider> Provider::create(const std::string& text, std::shared_ptr<const Host> host, Seen& seen) {
   const ProviderSpec spec = ProviderSpec::parse(text);
   ProviderEntry entry = find_provider_entry(spec);
+  seen.origin = entry.origin;
   const std::string asked = core::printable(spec.name);
-  const ErrorContext context{.provider = asked, .file = spec.is_path ? core::printable(entry.origin) : ""};
+  const ErrorContext context{.provider = asked, .file = spec.is_path ? core::printable(entry.origin, 4096) : ""};
   try {
     AshlarStatus status = new_status();
     const AshlarProvider* table = entry.entry(&host->abi(), &status);
     if (!table) throw to_error(status.code, status, {});
+    if (table->struct_size >= offsetof(AshlarProvider, name)) {
+      seen.abi_version = table->abi_version;
+      seen.abi_layout = table->abi_layout;
+    }
     check_table(*table, asked);
+    seen.version = core::printable(table->version);
     std::vector<AshlarOption> options;
-    for (const auto& [name, value] : spec.options) options.push_back({name.c_str(), value.c_str()});
+    std::string owner = std::string(table->name) + '@' + table->version + ' ' + entry.origin + ' ' + entry.identity;
+    for (const auto& [name, value] : spec.options) {
+      options.push_back({name.c_str(), value.c_str()});
+      owner += ' ' + name + '=' + value;
+    }
+    host->set_owner(owner + ' ');
     void* instance = nullptr;
     if (const AshlarCode code = table->create(&host->abi(), options.data(), static_cast<std::uint32_t>(options.size()), &instance, &status))
       throw to_error(code, status, {.provider = table->name});
@@ -133,14 +158,21 @@ void Provider::describe() {
   AshlarStatus status = new_status();
   if (const AshlarCode code = table_->describe(instance_, &info, &status)) throw to_error(code, status, {.provider = name_});
   const auto refuse = [&](const std::string& what) { throw Error(ErrorCode::kInternal, "it describes " + what, {.provider = name_}); };
-  if (const std::uint32_t missing = info.required_features & ~host_->abi().features)
+  if (const std::uint32_t missing = info.required_features & ~host_->abi().features) {
+    std::string names;
+    for (const std::string& name : core_feature_names(missing)) names += (names.empty() ? "" : ", ") + name;
     throw Error(ErrorCode::kUnsupported,
                 "it needs features " + hex(info.required_features) + " of the core, this core has " + hex(host_->abi().features) + ": " +
-                    feature_names(missing) + " missing",
+                    names + " missing",
                 {.provider = name_});
+  }
   const bool has_device = table_->device != nullptr;
   if (!has_device && (info.space_count != 0 || info.queue_count != 0)) refuse("memory spaces or queues, but has no device");
   if (has_device && (info.space_count == 0 || info.queue_count == 0)) refuse("a device without memory or without queues");
+  const auto check_size = [&](const char* what, std::uint32_t size, std::size_t here) {
+    if (size != here) refuse(std::string(what) + " in " + std::to_string(size) + " bytes, this core has " + std::to_string(here));
+  };
+  check_size("itself", info.struct_size, sizeof(info));
   if (info.space_count > 0 && (!info.spaces || info.space_stride < sizeof(AshlarSpaceInfo))) refuse("memory spaces that cannot be read");
   description_ = {.device = info.device ? core::printable(info.device, 400) : "",
                   .queue_count = info.queue_count,
@@ -151,7 +183,10 @@ void Provider::describe() {
                   .required_features = info.required_features};
   for (std::uint32_t i = 0; i < info.space_count; ++i) {
     const auto& s = *reinterpret_cast<const AshlarSpaceInfo*>(reinterpret_cast<const char*>(info.spaces) + i * info.space_stride);
+    check_size("a memory space", s.struct_size, sizeof(AshlarSpaceInfo));
     if (!s.name || !*s.name) refuse("a memory space without a name");
+    for (const Description::Space& other : description_.spaces)
+      if (other.name == core::printable(s.name)) refuse("two memory spaces named '" + other.name + "'");
     if (s.alignment < 64 || (s.alignment & (s.alignment - 1)) != 0)
       refuse("memory aligned to " + std::to_string(s.alignment) + "; it must be a power of two from 64 up");
     description_.spaces.push_back({core::printable(s.name), s.host_accessible != 0, s.total_bytes, s.alignment});

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +30,13 @@ std::span<const BuiltinProvider> builtin_providers();
 
 /// The code's name in reports, such as "no_kernel_op".
 const char* verdict_code_name(AshlarVerdictCode code) noexcept;
+
+/// The names of the ASHLAR_CORE_* and ASHLAR_DEVICE_* bits that are set, such as "capture"; "feature 31" for a bit without one.
+std::vector<std::string> core_feature_names(std::uint32_t features);
+std::vector<std::string> device_feature_names(std::uint32_t features);
+
+/// The number as it is written in messages: "0x0000001f".
+std::string hex(std::uint32_t number);
 
 class Provider;
 
@@ -61,6 +69,14 @@ class Provider : public std::enable_shared_from_this<Provider> {
   /// numbers, where versions, layouts or features do not go together; kInternal for a table that lacks a function or a description that
   /// contradicts itself; what the provider's own create says.
   static std::shared_ptr<const Provider> create(const std::string& spec, std::shared_ptr<const Host> host);
+
+  /// What was seen of a provider on the way to an instance, for a report of one that cannot be had. What was not reached is empty.
+  struct Seen {
+    std::string origin, version;
+    std::optional<std::uint32_t> abi_version, abi_layout;
+  };
+  /// The same, and fills `seen` as far as it comes.
+  static std::shared_ptr<const Provider> create(const std::string& spec, std::shared_ptr<const Host> host, Seen& seen);
   ~Provider();
 
   /// What its table says; placements and traces use it.

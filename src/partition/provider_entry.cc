@@ -2,6 +2,7 @@
 #include "partition/provider_entry.h"
 
 #include <dlfcn.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -13,12 +14,14 @@
 #include <ashlar/providers.h>
 
 #include "core/text.h"
+#include "partition/library.h"
 #include "partition/provider.h"
 
 namespace ashlar::partition {
 namespace {
 
 constexpr const char* kEntry = "ashlar_provider_entry";
+constexpr std::size_t kLongestPath = 4096;  ///< that a message shows
 
 bool names_a_path(std::string_view name) { return name.find('/') != name.npos || name.ends_with(".so"); }
 
@@ -32,25 +35,38 @@ Registry& registry() {
   return made;
 }
 
-ProviderEntry load(const std::string& name) {
-  const std::filesystem::path path = std::filesystem::absolute(name).lexically_normal();
-  const std::string shown = core::printable(path.string());
+/// The absolute path of a file, without "." and ".." where that is the same file.
+std::filesystem::path absolute_path(const std::string& name) {
   std::error_code error;
-  if (!std::filesystem::exists(path, error))
-    throw Error(ErrorCode::kNotFound, "there is no provider library " + shown, {.provider = core::printable(name), .file = shown});
-  const auto last_error = [] {
-    const char* text = dlerror();
-    return text ? core::printable(text, 400) : "no reason was given";
+  std::filesystem::path path = std::filesystem::absolute(name, error);
+  if (error) return name;
+  std::filesystem::path shorter = path.lexically_normal();
+  const bool same = std::filesystem::equivalent(path, shorter, error);
+  return same || !(std::filesystem::exists(path, error) || std::filesystem::exists(shorter, error)) ? shorter : path;
+}
+
+ProviderEntry load(const std::string& name) {
+  const std::filesystem::path path = absolute_path(name);
+  const std::string shown = core::printable(path.string(), kLongestPath);
+  const auto fail = [&](ErrorCode code, const std::string& message) {
+    throw Error(code, message, {.provider = core::printable(name, kLongestPath), .file = shown});
   };
+  std::error_code error;
+  if (std::filesystem::status(path, error).type() == std::filesystem::file_type::not_found)
+    fail(ErrorCode::kNotFound, "there is no provider library " + shown);
+  if (const std::string reason = why_not_loadable(path); !reason.empty())
+    fail(ErrorCode::kUnavailable, "the provider library " + shown + " cannot be loaded: " + reason);
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle)
-    throw Error(ErrorCode::kUnavailable, "the provider library " + shown + " cannot be loaded: " + last_error(),
-                {.provider = core::printable(name), .file = shown});
-  ProviderEntry found{nullptr, path.string(), {handle, [](void* h) { dlclose(h); }}};
+  if (!handle) {
+    const char* text = dlerror();
+    fail(ErrorCode::kUnavailable, "the provider library " + shown +
+                                      " cannot be loaded: " + (text ? core::printable(text, kLongestPath) : "the loader gives no reason"));
+  }
+  ProviderEntry found{nullptr, path.string(), {handle, [](void* h) { dlclose(h); }}, {}};
+  if (struct stat file{}; stat(path.c_str(), &file) == 0)
+    found.identity = std::to_string(file.st_ino) + ':' + std::to_string(file.st_mtim.tv_sec) + ':' + std::to_string(file.st_mtim.tv_nsec);
   found.entry = reinterpret_cast<AshlarProviderEntry>(dlsym(handle, kEntry));
-  if (!found.entry)
-    throw Error(ErrorCode::kUnavailable, "the library " + shown + " is no provider: it does not export " + kEntry,
-                {.provider = core::printable(name), .file = shown});
+  if (!found.entry) fail(ErrorCode::kUnavailable, "the library " + shown + " is no provider: it does not export " + kEntry);
   return found;
 }
 
@@ -82,11 +98,12 @@ ProviderSpec ProviderSpec::parse(const std::string& text) {
 ProviderEntry find_provider_entry(const ProviderSpec& spec) {
   if (spec.is_path) return load(spec.name);
   for (const BuiltinProvider& p : builtin_providers())
-    if (spec.name == p.name) return {p.entry, "built in"};
+    if (spec.name == p.name) return {p.entry, "built in", {}, {}};
   Registry& added = registry();
   {
     const std::lock_guard lock(added.mutex);
-    if (const auto found = added.entries.find(spec.name); found != added.entries.end()) return {found->second, "added by the application"};
+    if (const auto found = added.entries.find(spec.name); found != added.entries.end())
+      return {found->second, "added by the application", {}, {}};
   }
   throw Error(ErrorCode::kNotFound,
               "no provider is named '" + core::printable(spec.name) + "'" + core::suggestion(spec.name, provider_names()));

@@ -25,6 +25,7 @@ struct ProviderEntry {
   AshlarProviderEntry entry = nullptr;
   std::string origin;                  ///< "built in", "added by the application", or the library's absolute path
   std::shared_ptr<void> library = {};  ///< keeps it loaded; null where there is none
+  std::string identity = {};           ///< tells apart what is at one path at two times
 };
 
 /// Finds the entry function of a provider in this build, added by the application, or in a library. Throws Error: kNotFound for a name that is

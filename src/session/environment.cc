@@ -3,6 +3,7 @@
 
 #include <ashlar/error.h>
 #include <ashlar/provider/abi.h>
+#include <ashlar/providers.h>
 #include <nlohmann/json.hpp>
 
 #include "core/isa.h"
@@ -19,22 +20,55 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json providers_json() {
+Json border_json(std::uint32_t version, std::uint32_t layout) { return {{"version", version}, {"layout", partition::hex(layout)}}; }
+
+/// What the provider says of itself.
+void describe(const partition::Provider& provider, Json& out) {
+  const partition::Provider::Description& d = provider.description();
+  out["device"] = d.device;
+  Json spaces = Json::array();
+  for (const auto& space : d.spaces)
+    spaces.push_back({{"name", space.name},
+                      {"bytes", space.total_bytes ? Json(space.total_bytes) : Json(nullptr)},
+                      {"host_accessible", space.host_accessible},
+                      {"staging", d.staging_space == spaces.size() + 1}});
+  out["spaces"] = std::move(spaces);
+  out["queues"] = d.queue_count;
+  if (d.queue_count > 0) {
+    out["upload_queue"] = d.upload_queue;
+    out["download_queue"] = d.download_queue;
+  }
+  out["features"] = partition::device_feature_names(d.features);
+  out["required_features"] = partition::core_feature_names(d.required_features);
+}
+
+Json provider_json(const std::string& spec, const std::shared_ptr<const partition::Host>& host) {
+  const partition::ProviderSpec parsed = partition::ProviderSpec::parse(spec);
+  if (!parsed.is_path) partition::find_provider_entry(parsed);  // a name that is none is the caller's mistake, not the machine's
+  Json out = {{"name", parsed.name}};
+  partition::Provider::Seen seen;
+  std::shared_ptr<const partition::Provider> provider;
+  Json failure = Json::object();
+  try {
+    provider = partition::Provider::create(spec, host, seen);
+    out["name"] = provider->name();
+  } catch (const Error& e) {
+    failure = {{"code", to_string(e.code())}, {"reason", e.message()}};
+    if (seen.origin.empty()) seen.origin = e.context().file;
+  }
+  if (!seen.version.empty()) out["version"] = seen.version;
+  if (!seen.origin.empty()) out["origin"] = seen.origin;
+  if (seen.abi_version) out["border"] = border_json(*seen.abi_version, *seen.abi_layout);
+  out["available"] = provider != nullptr;
+  if (provider) describe(*provider, out);
+  out.update(failure);
+  return out;
+}
+
+Json providers_json(const std::vector<std::string>& specs) {
   Json out = Json::array();
   const auto host = std::make_shared<const partition::Host>(core::Executor{});
-  for (const partition::BuiltinProvider& builtin : partition::builtin_providers()) {
-    Json one = {{"name", builtin.name}};
-    try {
-      const auto provider = partition::Provider::create(builtin.name, host);
-      one["version"] = provider->version();
-      one["available"] = true;
-      one["device"] = provider->description().device;
-    } catch (const Error& e) {
-      one["available"] = false;
-      one["reason"] = e.message();
-    }
-    out.push_back(std::move(one));
-  }
+  for (const std::string& spec : specs) out.push_back(provider_json(spec, host));
   return out;
 }
 
@@ -50,14 +84,16 @@ const char* version() noexcept {
   return ASHLAR_TEXT(ASHLAR_VERSION_MAJOR) "." ASHLAR_TEXT(ASHLAR_VERSION_MINOR) "." ASHLAR_TEXT(ASHLAR_VERSION_PATCH);
 }
 
-std::string environment_json() {
+std::string environment_json(const std::vector<std::string>& providers) {
   const core::Machine m = core::read_machine();
   Json opsets = Json::object();
   for (const auto& [domain, newest] : onnx::known_opsets()) opsets[domain.empty() ? "ai.onnx" : domain] = newest;
+  Json border = border_json(ASHLAR_ABI_VERSION, ASHLAR_ABI_LAYOUT);
+  border["features"] = partition::core_feature_names(ASHLAR_CORE_FEATURES);
   const Json j = {
       {"schema", 1},
       {"version", version()},
-      {"provider_abi", ASHLAR_ABI_VERSION},
+      {"border", std::move(border)},
       {"onnx", {{"ir_version", onnx::known_ir_version()}, {"opsets", std::move(opsets)}}},
       {"cpu",
        {{"model", m.cpu_model},
@@ -71,7 +107,7 @@ std::string environment_json() {
         {"threads_decided_by", decides_threads(m)}}},
       {"memory_bytes", m.memory_bytes},
       {"available_bytes", m.available_bytes},
-      {"providers", providers_json()},
+      {"providers", providers_json(providers.empty() ? provider_names() : providers)},
       {"compiler", __VERSION__},
   };
   return j.dump(2, ' ', false, Json::error_handler_t::replace);

@@ -10,8 +10,8 @@ import onnx_writer as ow
 
 
 class CommandTest(unittest.TestCase):
-    """Runs the command; `binary` and `models` are set by cli_test.py."""
-    binary = models = None
+    """Runs the command; `binary`, `models` and `libraries` (the folder of tests/provider/libraries, built) are set by cli_test.py."""
+    binary = models = libraries = None
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

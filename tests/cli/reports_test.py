@@ -12,7 +12,7 @@ from command_case import CommandTest
 class Options(CommandTest):
     def test_unknown_words_name_the_nearest(self):
         self.refused("rn", says="did you mean 'run'?")
-        self.refused("frobnicate", says="there are: run, inspect, explain, doctor")
+        self.refused("frobnicate", says="there are: run, inspect, explain, memory, doctor")
         self.refused("run", self.digits, "--provders", "reference", says="did you mean '--providers'?")
         self.refused("run", self.digits, "--thread=2", says="did you mean '--threads'?")
         self.refused("explain", self.digits, "--nodes", "x", says="did you mean '--node'?")
@@ -87,6 +87,20 @@ class Reports(CommandTest):
             report = json.loads(self.ashlar("explain", self.digits, "--stage", stage, "--json")[0])
             self.assertEqual((report["stage"], report["text"]), (stage, text))
         self.refused("explain", self.digits, "--stage", "grap", says="did you mean 'graph'?")
+
+    def test_memory(self):
+        report = json.loads(self.ashlar("memory", self.digits, "--shape", "image=3x1x8x8", "--json")[0])
+        self.assertEqual((report["schema"], report["known_up_to"]), (1, ""))
+        host = report["spaces"][0]
+        self.assertEqual(host["space"], "host")
+        self.assertEqual(host["peak"], host["constants"] + host["arena"] + host["buffers"])
+        self.assertGreaterEqual(host["buffers"], 3 * 10 * 4)
+        self.assertTrue(any("float32[3," in item["type"] for item in host["largest"]))
+        self.assertIn("known up to", self.ashlar("memory", self.digits)[0])
+        self.refused("memory", self.digits, "--shape", "imag=1x1x8x8", says="did you mean 'image'?")
+        self.refused("memory", self.digits, "--shape", "image=1x2x8x8", says="float32[batch,1,8,8]")
+        self.refused("memory", self.digits, "--memory-limit", "cuda=5X", says="cuda=5X")
+        self.refused("memory", self.digits, "--memory-limit", "cuda=5M", says="'cuda'")
 
     def test_doctor(self):
         environment = json.loads(self.ashlar("doctor", "--json")[0])

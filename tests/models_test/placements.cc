@@ -7,15 +7,15 @@
 #include <optional>
 
 #include "random_inputs.h"
-#include "tests/support/async_reference.h"
-#include "tests/support/lazy_provider.h"
+#include "tests/support/device_providers.h"
 
 namespace {
 using namespace ashlar::testing;
 using ashlar::DType;
 
 constexpr const char* kUsage =
-    "ashlar_placements MODEL [--device lazy|async] [--others reference] [--against reference] [--splits N] [--first SEED] [--tolerance T]\n"
+    "ashlar_placements MODEL [--device lazy|async|LIBRARY] [--others reference] [--against reference] [--splits N] [--first SEED] "
+    "[--tolerance T]\n"
     "                  [SYMBOL=N | SYMBOL=LOW-HIGH]...";
 
 struct Arguments {
@@ -83,13 +83,14 @@ bool check(const Arguments& a) {
   std::uint64_t wrong = 0, copies = 0, on_device = 0, nodes = 0;
   double worst = 0;
   for (std::uint64_t seed = a.first; seed < a.first + a.splits; ++seed) {
-    const std::string device = fmt::format("{}?claim=0.{}&seed={}", a.device, seed % 9 + 1, seed);
+    const std::string device =
+        fmt::format("{}{}claim=0.{}&seed={}", a.device, a.device.find('?') == a.device.npos ? '?' : '&', seed % 9 + 1, seed);
     ashlar::SessionOptions options{.providers = {device}, .threads = 1};
     options.providers.insert(options.providers.end(), a.others.begin(), a.others.end());
     const ashlar::Session session(model, options);
     for (const auto& node : session.placement().nodes) {
       ++nodes;
-      on_device += node.provider == a.device ? 1 : 0;
+      on_device += node.provider != "core" && std::find(a.others.begin(), a.others.end(), node.provider) == a.others.end() ? 1 : 0;
     }
     ashlar::Run run = session.prepare();
     ashlar::Trace trace;
@@ -117,7 +118,7 @@ bool check(const Arguments& a) {
 int main(int argc, char** argv) {
   try {
     ashlar::add_provider("lazy", &lazy_provider);
-    ashlar::add_provider("async", &async_reference);
+    ashlar::add_provider("async", &async_provider);
     return check(parse(argc, argv)) ? 0 : 1;
   } catch (const std::exception& e) {
     fmt::print(stderr, "ashlar_placements: error: {}\n", e.what());

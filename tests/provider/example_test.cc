@@ -46,9 +46,9 @@ void expect_near(const NamedValues& a, const NamedValues& b, const std::string& 
 
 constexpr const char* kEveryOperator = R"(<ir_version: 10, opset_import: ["" : 21]>
 every (float[n, 4, 7, 5] x, float[6, 2, 3, 3] w, float[6] b, float[5, 7] m, float[6, 5] g, int64[2, 3] at)
-  => (float[n, 4, 14, 5] joined, float[n, 4, 7, 5] limited, float[n, 4, 7, 5] last, float[n, 6, 5, 3] convolved, float[n, 4, 7, 7] product,
+  => (float[n, 4, 14, 5] joined, float[n, 4, 7, 5] limited, float[n, 4, 7, 5] last, float[n, 6, 4, 2] convolved, float[n, 4, 7, 7] product,
       float[7, 6] general, float[n, 4, 6, 5] gathered, float[5, 7, n, 4] turned)
-<int64[4] places = {0, 4, -1, 5}, float low = {-0.5}> {
+<int64[4] places = {0, 4, 6, 5}, float low = {-0.5}> {
   a = Relu(x)
   s = Sigmoid(x)
   t = Tanh(x)

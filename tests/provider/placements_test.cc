@@ -5,12 +5,13 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include <ashlar/ashlar.h>
 #include <gtest/gtest.h>
 
-#include "tests/support/async_reference.h"
-#include "tests/support/lazy_provider.h"
+#include "tests/support/device_providers.h"
+#include "tests/support/lazy_device.h"
 #include "tests/support/text_model.h"
 
 namespace ashlar {
@@ -18,13 +19,14 @@ namespace {
 
 using testing::last_lazy_device;
 
-void add_lazy() {
-  static const bool added = (add_provider("lazy", &testing::lazy_provider), add_provider("async", &testing::async_reference), true);
+/// "lazy", which works as late as it may, and "async", which works on threads of its own in memory that the host cannot reach.
+void add_devices() {
+  static const bool added = (add_provider("lazy", &testing::lazy_provider), add_provider("async", &testing::async_provider), true);
   static_cast<void>(added);
 }
 
 NamedValues run(const Model& model, std::vector<std::string> providers, const NamedValues& inputs, Trace* trace = nullptr) {
-  add_lazy();
+  add_devices();
   const Session session(model, {.providers = std::move(providers)});
   return session.run(inputs, {.trace = trace});
 }
@@ -91,7 +93,7 @@ TEST_P(AnyDevice, AnySplitGivesTheSameBits) {
   const Model model = testing::text_model(kMixed);
   const NamedValues small = mixed_inputs(1), large = mixed_inputs(33);
   const NamedValues small_expected = run(model, {"reference"}, small), large_expected = run(model, {"reference"}, large);
-  add_lazy();
+  add_devices();
   for (int seed = 0; seed < 200; ++seed) {
     const std::string what = "claim=0." + std::to_string(seed % 9 + 1) + "&seed=" + std::to_string(seed);
     const Session session(model, {.providers = {GetParam() + ("?" + what), "reference"}});
@@ -111,7 +113,7 @@ TEST_P(AnyDevice, AnySplitGivesTheSameBits) {
 }
 
 TEST(Placements, SegmentsAreRecordedAndReplayed) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kMixed);
   const Session session(model, {.providers = {"lazy", "reference"}});
   const NamedValues inputs = mixed_inputs(4), expected = run(model, {"reference"}, inputs);
@@ -171,7 +173,7 @@ TEST(Placements, ATraceAddsUpWithQueues) {
 }
 
 TEST(Placements, TheDevicesPeakIsPredicted) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kBackAndForth);
   const Session session(model, {.providers = {"lazy", "reference"}});
   const MemoryPlan plan = session.memory();
@@ -185,7 +187,7 @@ TEST(Placements, TheDevicesPeakIsPredicted) {
 }
 
 TEST(Placements, ALimitBelowThePeakFailsWhenTheSessionIsMade) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kBackAndForth);
   const std::uint64_t peak = Session(model, {.providers = {"lazy", "reference"}}).memory().spaces[1].peak();
   EXPECT_NO_THROW(Session(model, {.providers = {"lazy", "reference"}, .memory_limits = {{"lazy", peak}}})
@@ -203,7 +205,7 @@ TEST(Placements, ALimitBelowThePeakFailsWhenTheSessionIsMade) {
 }
 
 TEST(Placements, ALimitHoldsForShapesThatARunBrings) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kMixed);
   const Session session(model, {.providers = {"lazy", "reference"}, .memory_limits = {{"lazy", 100'000}}});
   EXPECT_NO_THROW(session.run(mixed_inputs(3)));
@@ -215,7 +217,7 @@ TEST(Placements, ALimitHoldsForShapesThatARunBrings) {
 }
 
 TEST(Placements, ALostDeviceIsAnErrorOfThisAndEveryLaterRun) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kBackAndForth);
   const Session session(model, {.providers = {"lazy", "reference"}});
   const NamedValues inputs = {{"x", ramp({4, 4})}, {"y", ramp({4, 4})}};
@@ -234,7 +236,7 @@ TEST(Placements, AFailureOnTheDeviceNamesItsStep) {
   // The index is known to be wrong only when the kernel runs, on the queue.
   const Model model = testing::text_model(R"(<ir_version: 10, opset_import: ["" : 21]>
     g (float[4] x, int64[2] i) => (float[2] y) { a = Abs(x) y = Gather(a, i) })");
-  add_lazy();
+  add_devices();
   const Session session(model, {.providers = {"lazy", "reference"}});
   const Error e = testing::error_of([&] { session.run({{"x", ramp({4})}, {"i", Tensor::of<std::int64_t>({2}, {0, 9})}}); });
   EXPECT_EQ(e.code(), ErrorCode::kDeviceError);
@@ -244,7 +246,7 @@ TEST(Placements, AFailureOnTheDeviceNamesItsStep) {
 }
 
 TEST(Placements, ACancelledRunLeavesNothingAtWork) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kMixed);
   const Session session(model, {.providers = {"lazy?claim=0.5", "reference"}});
   CancelToken cancel;
@@ -257,8 +259,89 @@ TEST(Placements, ACancelledRunLeavesNothingAtWork) {
   expect_same_bits({{"out", bound.output("out")}}, {{"out", run(model, {"reference"}, mixed_inputs(3)).at("out")}}, "after it");
 }
 
+TEST(Placements, ManyCallersOfOneDeviceGetTheSameBits) {
+  add_devices();
+  const Model model = testing::text_model(kMixed);
+  for (const char* device : {"async?claim=0.6&seed=4", "lazy?claim=0.6&seed=4"}) {
+    const Session session(model, {.providers = {device, "reference"}});
+    std::vector<std::thread> callers;
+    std::vector<std::string> wrong(8);
+    for (std::size_t c = 0; c < wrong.size(); ++c)
+      callers.emplace_back([&, c] {
+        try {
+          const NamedValues inputs = mixed_inputs(static_cast<std::int64_t>(c) + 1);
+          const NamedValues expected = Session(model, {.providers = {"reference"}}).run(inputs);
+          for (int round = 0; round < 5; ++round) {
+            const NamedValues outputs = session.run(inputs);
+            for (std::size_t i = 0; i < outputs.size(); ++i) {
+              const Tensor &x = outputs[i].second.tensor(), &y = expected[i].second.tensor();
+              if (x.bytes() != y.bytes() || (x.bytes() > 0 && std::memcmp(x.raw(), y.raw(), x.bytes()) != 0))
+                wrong[c] = outputs[i].first + " differs";
+            }
+          }
+        } catch (const std::exception& e) {
+          wrong[c] = e.what();
+        }
+      });
+    for (std::thread& t : callers) t.join();
+    for (const std::string& w : wrong) EXPECT_EQ(w, "") << device;
+  }
+}
+
+/// The times in which two events ran both.
+std::int64_t overlap_ns(const TraceEvent& a, const TraceEvent& b) {
+  return std::min(a.start_ns + a.duration_ns, b.start_ns + b.duration_ns) - std::max(a.start_ns, b.start_ns);
+}
+
+TEST(Placements, CopiesAndDeviceStepsRunBesideStepsThatDoNotNeedThem) {
+  add_devices();
+  // Tanh (on the device: the claim is by node id) and its copies beside the other provider's long chain.
+  std::string text =
+      R"(<ir_version: 10, opset_import: ["" : 21]> g (float[256, 1024] x, float[256, 1024] y) => (float[256, 1024] p, float[256, 1024] q) {
+    p = Tanh(x) s0 = Exp(y))";
+  for (int i = 0; i < 30; ++i) text += " s" + std::to_string(i + 1) + " = Sigmoid(s" + std::to_string(i) + ")";
+  const Model model = testing::text_model((text + " q = Neg(s30) }").c_str());
+  const NamedValues inputs = {{"x", ramp({256, 1024})}, {"y", ramp({256, 1024}, 0.01f)}};
+  // A seed by which the device takes Tanh and nothing else.
+  for (int seed = 0; seed < 3000; ++seed) {
+    const Session session(model, {.providers = {"async?claim=0.1&seed=" + std::to_string(seed), "reference"}});
+    bool only_tanh = true;
+    for (const NodePlacement& n : session.placement().nodes) only_tanh = only_tanh && (n.provider == "async") == (n.op == "Tanh");
+    if (!only_tanh) continue;
+    Trace trace;
+    session.run(inputs, {.trace = &trace});
+    std::int64_t copy = 0, kernel = 0;
+    for (const TraceEvent& queued : trace.events) {
+      if (queued.queue.empty()) continue;
+      for (const TraceEvent& host : trace.events)
+        if (host.queue.empty() && host.op != "(wait)" && host.op != "(bind)")
+          (queued.op == "(copy)" ? copy : kernel) += std::max<std::int64_t>(0, overlap_ns(queued, host));
+    }
+    EXPECT_GT(copy, 0);
+    EXPECT_GT(kernel, 0);
+    return;
+  }
+  FAIL() << "no seed places Tanh alone";
+}
+
+TEST(Placements, ARunIsCancelledWhileTheDeviceIsAtWork) {
+  add_devices();
+  const Model model = testing::text_model(kMixed);
+  const Session session(model, {.providers = {"async?slow=20000", "reference"}});
+  CancelToken cancel;
+  std::thread canceller([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    cancel.cancel();
+  });
+  const Error e = testing::error_of([&] { session.run(mixed_inputs(3), {.cancel = &cancel}); });
+  canceller.join();
+  EXPECT_EQ(e.code(), ErrorCode::kCancelled);
+  EXPECT_FALSE(e.context().node.empty());
+  expect_same_bits(session.run(mixed_inputs(3)), run(model, {"reference"}, mixed_inputs(3)), "after it");
+}
+
 TEST(Placements, DeviceMemoryIsGivenBack) {
-  add_lazy();
+  add_devices();
   const Model model = testing::text_model(kMixed);
   std::optional<Session> session(std::in_place, model, SessionOptions{.providers = {"lazy", "reference"}});
   NamedValues outputs = session->run(mixed_inputs(3));

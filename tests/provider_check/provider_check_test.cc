@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "target.h"
-#include "tests/support/lazy_provider.h"
+#include "tests/support/device_providers.h"
 
 namespace ashlar::check {
 namespace {
@@ -87,14 +87,18 @@ TEST(CheckProvider, PassesTheReferenceProvider) {
   EXPECT_TRUE(report.coverage.at("Conv").claimed.contains("float32"));
 }
 
-TEST(CheckProvider, PassesADeviceThatDoesNothingUntilItMust) {
+/// Every check on a provider over a device, some operators and a chain.
+void pass_device(const std::string& name, AshlarProviderEntry entry) {
   if (!has_provider("reference")) GTEST_SKIP() << "this build has no provider 'reference'";
-  add_linked_provider("lazy", &testing::lazy_provider);
-  const Report report = check_provider({.target = "lazy", .cases = 60, .operators = "^(Add|Concat|Conv|MatMul|NonZero|Relu|Reshape|conv_chain)$"});
+  add_linked_provider(name, entry);
+  const Report report =
+      check_provider({.target = name, .cases = 60, .operators = "^(Add|Concat|Conv|Gather|MatMul|NonZero|Relu|Reshape|conv_chain)$"});
   EXPECT_EQ(failures(report), "");
-  for (const char* name : {"copies", "events", "capture", "ordering", "copy-failure", "device-lost"})
-    EXPECT_EQ(check_named(report, name).state, CheckResult::kPassed) << name;
+  for (const char* check : {"copies", "events", "capture", "failures", "ordering", "copy-failure", "device-lost"})
+    EXPECT_EQ(check_named(report, check).state, CheckResult::kPassed) << check;
 }
+TEST(CheckProvider, PassesADeviceThatDoesNothingUntilItMust) { pass_device("lazy", &testing::lazy_provider); }
+TEST(CheckProvider, PassesADeviceOfThreads) { pass_device("async", &testing::async_provider); }
 
 TEST(Report, IsTextAndJson) {
   Report report{.target = "x.so", .name = "x", .version = "1", .device = "d", .checks = {}, .coverage = {}};

@@ -3,6 +3,7 @@
 // all orders in which queues may do their work it is the one that shows a missing wait, and memory given away too early, every time.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -13,7 +14,7 @@
 #include <set>
 #include <string>
 
-#include <ashlar/provider/device.h>
+#include <ashlar/provider/table_provider.h>
 
 namespace ashlar::testing {
 
@@ -21,6 +22,24 @@ namespace ashlar::testing {
 /// pattern when it is given out. Counts what it did.
 class LazyDevice final : public provider::Device {
  public:
+  static constexpr std::uint32_t kMemory = 1, kCompute = 1;
+  inline static std::atomic<LazyDevice*> last = nullptr;  ///< made last
+
+  explicit LazyDevice(const provider::Options& options) : claim_(options.number("claim", 1.0, 0.0, 1.0)), seed_(options.get("seed")) {
+    last = this;
+  }
+  ~LazyDevice() override {
+    LazyDevice* self = this;
+    last.compare_exchange_strong(self, nullptr);
+  }
+  static void* translate(const void* address) { return const_cast<void*>(address); }
+  bool claims(std::string_view node) const {
+    std::uint64_t hash = 0xcbf29ce484222325u;
+    for (const char c : seed_ + '/' + std::string(node)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    hash ^= hash >> 31;
+    return static_cast<double>(hash % 10007) < claim_ * 10007;
+  }
+
   struct Counts {
     int copies = 0, replays = 0, recordings = 0;
     std::uint64_t bytes = 0, peak = 0;  ///< of device memory
@@ -63,7 +82,7 @@ class LazyDevice final : public provider::Device {
       const std::lock_guard lock(mutex_);
       ++counts_.copies;
     }
-    enqueue(queue, [=] { std::memmove(to, from, bytes); });
+    enqueue(queue, "a copy", [=] { std::memmove(to, from, bytes); });
   }
   void drain(void* queue) override {
     auto& q = *static_cast<Queue*>(queue);
@@ -106,7 +125,7 @@ class LazyDevice final : public provider::Device {
       const std::lock_guard lock(mutex_);
       ++counts_.replays;
     }
-    for (const Work& work : *static_cast<Recording*>(recording)) enqueue(queue, work);
+    for (const Work& work : *static_cast<Recording*>(recording)) enqueue(queue, "", work);
   }
   void destroy_recording(void* recording) noexcept override { delete static_cast<Recording*>(recording); }
 
@@ -117,7 +136,7 @@ class LazyDevice final : public provider::Device {
 
   using Work = std::function<void()>;
   /// Work that may fail by throwing: the device is lost then.
-  void enqueue(void* queue, Work work) {
+  void enqueue(void* queue, const char* /*what*/, Work work) {
     auto& q = *static_cast<Queue*>(queue);
     if (q.recording) q.recording->push_back(std::move(work));
     else push(q, std::move(work));
@@ -169,6 +188,8 @@ class LazyDevice final : public provider::Device {
       throw provider::Failure(ASHLAR_INVALID_ARGUMENT, "a copy's side is not in memory of its space");
   }
 
+  const double claim_;
+  const std::string seed_;
   std::mutex mutex_;
   std::map<void*, std::pair<std::uint32_t, std::uint64_t>> blocks_;
   Counts counts_;

@@ -27,6 +27,34 @@ std::string flat(const Json& j) {
   return printable(out);
 }
 
+void print_provider(const Json& p) {
+  const auto text = [&](const char* key) { return p.contains(key) ? flat(p[key]) : std::string(); };
+  const bool available = p.value("available", false);
+  std::string line = "  " + text("name");
+  if (p.contains("version")) line += " " + text("version");
+  line += available ? ": available" : ": not available: " + text("reason");
+  fmt::print("{}\n", line);
+  std::vector<std::vector<std::string>> rows;
+  const auto add = [&](const char* title, const std::string& value) {
+    if (!value.empty()) rows.push_back({title, value});
+  };
+  add("origin", text("origin"));
+  add("border", text("border"));
+  add("device", text("device"));
+  for (const Json& space : p.value("spaces", Json::array())) {
+    std::string about = flat(space["name"]) + ": ";
+    about += space["bytes"].is_null() ? "size unknown" : bytes_text(space["bytes"].get<std::uint64_t>());
+    if (space.value("host_accessible", false)) about += ", host accessible";
+    if (space.value("staging", false)) about += ", the host side of copies";
+    add("space", about);
+  }
+  if (p.value("queues", 0u) > 0)
+    add("queues", fmt::format("{}, uploads on {}, downloads on {}", text("queues"), text("upload_queue"), text("download_queue")));
+  add("features", text("features"));
+  add("needs", text("required_features"));
+  fmt::print("{}", columns(rows, "    "));
+}
+
 void print_people(const Json& environment) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& [key, value] : environment.items()) {
@@ -45,26 +73,23 @@ void print_people(const Json& environment) {
   fmt::print("{}", columns(rows));
   if (!environment.contains("providers")) return;
   fmt::print("providers\n");
-  rows.clear();
-  for (const Json& p : environment["providers"]) {
-    const bool available = p.value("available", false);
-    const char* state = available ? "available" : "not available";
-    std::vector<std::string> row = {flat(p.value("name", Json())), flat(p.value("version", Json())), state};
-    if (const std::string reason = p.value("reason", std::string()); !reason.empty()) row.push_back(printable(reason));
-    rows.push_back(std::move(row));
-  }
-  fmt::print("{}", columns(rows, "  "));
+  for (const Json& p : environment["providers"]) print_provider(p);
 }
 
 }  // namespace
 
 Action add_doctor(CLI::App& app) {
-  auto json = std::make_shared<bool>(false);
+  struct Arguments {
+    bool json = false;
+    std::string providers;
+  };
+  auto args = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("doctor", "What this build and this machine are");
-  command->add_flag("--json", *json, "Print JSON");
-  return [json] {
-    const Json environment = Json::parse(environment_json());
-    if (*json) print_json(environment);
+  command->add_option("--providers", args->providers, "Providers to report, by name or path; default: those of this build");
+  command->add_flag("--json", args->json, "Print JSON");
+  return [args] {
+    const Json environment = Json::parse(environment_json(split_list(args->providers)));
+    if (args->json) print_json(environment);
     else print_people(environment);
     return kFine;
   };

@@ -80,7 +80,7 @@ Action add_explain(CLI::App& app) {
   auto args = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("explain", "Where every node of a model runs, and why not elsewhere");
   command->add_option("MODEL", args->model, "The ONNX file (needed)");
-  command->add_option("--providers", args->providers, "Providers in order of preference, such as cpu,reference");
+  command->add_option("--providers", args->providers, "Providers in order of preference, by name or path, such as cpu,reference");
   command->add_option("--stage", args->stage, "Print a stage's text form: graph, optimized, placement or plan");
   command->add_option("--node", args->node, "Print one node, by its id");
   command->add_flag("--json", args->json, "Print JSON");

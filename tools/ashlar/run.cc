@@ -18,6 +18,7 @@
 #include "fail.h"
 #include "files.h"
 #include "inputs.h"
+#include "memory_limits.h"
 #include "npy.h"
 #include "print.h"
 #include "progress.h"
@@ -31,6 +32,7 @@ namespace {
 
 struct Arguments {
   std::string model, data_set, output_dir, providers, trace, mean, std;
+  std::vector<std::string> limits;
   InputRequests requests;
   Tolerance tolerance;
   int threads = 0;
@@ -156,7 +158,8 @@ int run(Arguments args) {
 
   watch.lap_ms();
   progress.show("preparing");
-  const Session session(model, {.providers = split_list(args.providers), .threads = args.threads});
+  const Session session(model,
+                        {.providers = split_list(args.providers), .threads = args.threads, .memory_limits = parse_limits(args.limits)});
   report["prepare_ms"] = watch.lap_ms();
   progress.show("running");
   Trace trace;
@@ -201,7 +204,8 @@ Action add_run(CLI::App& app) {
   command->add_option("--output-dir", args->output_dir, "Write output_J.pb and NAME.npy files there");
   command->add_option("--mean", args->mean, "Of pictures: subtracted from value / 255, one number or one per channel");
   command->add_option("--std", args->std, "Of pictures: divided by after that, one number or one per channel");
-  command->add_option("--providers", args->providers, "Providers in order of preference, such as cpu,reference");
+  command->add_option("--providers", args->providers, "Providers in order of preference, by name or path, such as cpu,reference");
+  command->add_option("--memory-limit", args->limits, kLimitHelp);
   command->add_option("--threads", args->threads, "Threads to use; 0: one per processor");
   command->add_option("--trace", args->trace, "Write a Chrome trace (JSON) there");
   command->add_option("--top", args->top, "Print a table of the K costliest nodes; 0: all");

@@ -55,9 +55,7 @@ template <class Target> class Relabel final : public Kernel {
 
 struct Reshape {
   explicit Reshape(const NodeView& node) : allow_zero(node.integer("allowzero", 0) != 0) {}
-  Dims shape(const BindContext& context) const {
-    return reshaped(context.input(0).dims(), Dims(context.input(1).indices()), allow_zero);
-  }
+  Dims shape(const BindContext& context) const { return reshaped(context.input(0).dims(), Dims(context.input(1).indices()), allow_zero); }
   bool allow_zero;
 };
 

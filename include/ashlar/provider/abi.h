@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define ASHLAR_ABI_VERSION 0u
-#define ASHLAR_ABI_LAYOUT 0x00000000u /* a checksum of every struct, constant and signature below; a test says its value */
+#define ASHLAR_ABI_LAYOUT 0x08dff594u /* a checksum of every struct, constant and signature below; a test says its value */
 #define ASHLAR_MAX_RANK 16
 #define ASHLAR_NONE 0xffffffffu /* an absent value or node */
 #define ASHLAR_NO_OFFSET UINT64_MAX
