@@ -17,6 +17,7 @@ CLEAN = {
     "src/session/session.cc": '#include "runtime/runtime.h"\n#include "onnx/onnx.h"\n',
     "backends/cpu/kernels/conv.cc": '#include <ashlar/provider/provider.h>\n#include <dnnl.hpp>\n#include "packed.h"\n#include <cmath>\n',
     "backends/cpu/packed.h": "#include <cstring>\n",
+    "tools/provider_check/cases/draw.cc": '#include <onnx/onnx_pb.h>\n#include "elements.h"\n',
     "tools/ashlar/main.cc": '#include <ashlar/ashlar.h>\n#include <CLI/CLI.hpp>\n',
 }
 PLANTED = {
@@ -35,6 +36,7 @@ PLANTED = {
     "another backend": ("backends/null/bad.cc", '#include "../cpu/packed.h"\n', "its own"),
     "another library in a backend": ("backends/cpu/bad.cc", "#include <google/protobuf/message.h>\n", "its own"),
     "src in tools": ("tools/ashlar/bad.cc", '#include "core/text.h"\n', "of src/"),
+    "the ONNX library in the checker": ("tools/provider_check/bad.cc", "#include <onnx/defs/schema.h>\n", "client"),
     "protobuf in tools": ("tools/ashlar/bad.cc", "#include <onnx/onnx_pb.h>\n", "client"),
     "another library in a public header": ("include/ashlar/bad.h", "#include <fmt/format.h>\n", "public headers"),
     "an unknown folder": ("src/extra/bad.cc", "int x;\n", "not one of the layers"),

@@ -21,6 +21,7 @@ Action add_inspect(CLI::App& app);
 Action add_explain(CLI::App& app);
 Action add_memory(CLI::App& app);
 Action add_doctor(CLI::App& app);
+Action add_provider_check(CLI::App& app);
 
 /// Throws Error (kInvalidArgument) when the positional argument MODEL was left out.
 void require_model(const std::string& model, const char* command);

@@ -27,7 +27,8 @@ struct Command {
 };
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> rows = {{"run", add_run}, {"inspect", add_inspect}, {"explain", add_explain}, {"memory", add_memory}, {"doctor", add_doctor}};
+  static const std::vector<Command> rows = {{"run", add_run},       {"inspect", add_inspect}, {"explain", add_explain},
+                                            {"memory", add_memory}, {"doctor", add_doctor},   {"provider-check", add_provider_check}};
   return rows;
 }
 

@@ -130,7 +130,7 @@ double parameter(const std::vector<double>& values, std::int64_t line) { return 
 void check_parameter(const BindContext& context, int input, std::int64_t lines, std::int64_t matrices) {
   if (!context.has_input(input)) return;
   const std::int64_t n = context.input(input).count();
-  check(n == 1 || (n > 0 && (n == lines || n == lines * matrices)), "input ", input, " has ", n, " values for ", lines, " rows or columns");
+  check(n == 1 || n == lines || n == lines * matrices, "input ", input, " has ", n, " values for ", lines, " rows or columns");
 }
 
 /// Where the operands and their parameters are among the inputs; -1 where the operator has none.

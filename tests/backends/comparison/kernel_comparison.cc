@@ -134,7 +134,7 @@ class Comparison {
   const Row& row(std::size_t i) const { return rows_[mixed(options_.seed + i) % rows_.size()]; }
 
   void count(std::size_t i, const Outcome& outcome) {
-    constexpr const char* kLabels[] = {"pass", "pass", "skip", "FAIL", "FAIL", "FAIL", "FAIL"};
+    constexpr const char* kLabels[] = {"pass", "pass", "skip", "FAIL", "FAIL", "FAIL", "FAIL", "FAIL", "FAIL"};
     const Row& of = row(i);
     Tally& tally = tallies_[of.name];
     if (options_.verbose || outcome.failed())

@@ -17,8 +17,10 @@ struct Outcome {
     kAgrees,      ///< the same outputs, of every variant
     kBothFail,    ///< or the same error
     kRefused,     ///< one side has no kernel for it; the detail is its reason
-    kDiffers,     ///< other elements, shapes or dtypes, or an input that was written to
+    kDiffers,     ///< other elements, or an input that was written to
+    kShape,       ///< other shapes or dtypes
     kFailsAlone,  ///< an error of one side, or two different ones
+    kHidesError,  ///< outputs of data that makes the operator impossible, as the oracle says
     kCrashed,     ///< the process ended
     kHung,
   };
