@@ -95,7 +95,8 @@ TEST_P(AnyDevice, AnySplitGivesTheSameBits) {
   const NamedValues small_expected = run(model, {"reference"}, small), large_expected = run(model, {"reference"}, large);
   add_devices();
   for (int seed = 0; seed < 200; ++seed) {
-    const std::string what = "claim=0." + std::to_string(seed % 9 + 1) + "&seed=" + std::to_string(seed);
+    const std::string what =
+        "claim=0." + std::to_string(seed % 9 + 1) + "&seed=" + std::to_string(seed) + "&queues=" + std::to_string(seed % 2 + 1);
     const Session session(model, {.providers = {GetParam() + ("?" + what), "reference"}});
     ashlar::Run bound = session.prepare();
     // New shapes, shapes that come back, and segments that are recorded and replayed.

@@ -8,7 +8,7 @@ namespace ashlar::testing {
 class LazyDevice;
 
 /// Providers that take what the reference provider takes, string tensors apart, and give its results bit for bit, with a device between.
-/// Options of both: `claim` (0 to 1: the share of nodes taken) and `seed` (which ones).
+/// Options of both: `claim` (0 to 1: the share of nodes taken), `seed` (which ones), `queues` (1 or 2: steps are dealt to them in turn).
 
 /// "lazy": over LazyDevice, which does its work as late as it may.
 const AshlarProvider* lazy_provider(const AshlarHost* host, AshlarStatus* status);

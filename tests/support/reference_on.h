@@ -39,8 +39,9 @@ template <class D> class ReferenceOn {
 
  private:
   struct Instance {
-    explicit Instance(const Options& options) : device(options) {}
+    explicit Instance(const Options& options) : device(options), queues(options.number<std::uint32_t>("queues", 1, 1, 2)) {}
     D device;
+    std::uint32_t queues;  ///< that steps are dealt to in turn
     const AshlarHost* host = nullptr;
     const AshlarProvider* inner = nullptr;
     void* inner_instance = nullptr;
@@ -71,7 +72,7 @@ template <class D> class ReferenceOn {
                            AshlarStatus* status) {
     return guarded(status, [&] {
       const Options given(std::span(options, count));
-      given.allow({"memory", "slow", "lose_after", "claim", "seed"});
+      given.allow({"memory", "slow", "lose_after", "claim", "seed", "queues"});
       auto made = std::make_unique<Instance>(given);
       made->host = host;
       AshlarStatus failure = new_status();
@@ -208,7 +209,7 @@ template <class D> class ReferenceOn {
         context.input_spaces.push_back(k < 64 && (inner.shape_only >> k & 1) != 0 ? ASHLAR_SPACE_HOST : D::kMemory);
       context.output_spaces.assign(inner.output_count, D::kMemory);
       AshlarStep step = inner;
-      step.queue = D::kCompute;
+      step.queue = D::kCompute + s % i.queues;
       step.context = &context;
       step.input_spaces = context.input_spaces.data();
       step.output_spaces = context.output_spaces.data();
