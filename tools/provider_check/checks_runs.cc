@@ -138,7 +138,6 @@ void reload(const Context& context, const Sample& sample, const Tell& tell) {
   std::optional<NamedValues> first;
   const auto run = [&](const Session& session, const char* which) {
     const NamedValues outputs = session.run(drawn.inputs);
-    if (!first) first = outputs;
     if (!same_bits(outputs, *first))
       tell(line_of({"reload", fmt::format("{}: {} gives other outputs than the first", sample.row->name, which)}));
   };
@@ -151,7 +150,13 @@ void reload(const Context& context, const Sample& sample, const Tell& tell) {
     }
   };
   std::optional<Library> held(std::in_place, context.target);
-  attempt("the first instance", [&] { run(Session(drawn.model, options), "the first instance"); });
+  bool steady = true;
+  attempt("the first instance", [&] {
+    const Session session(drawn.model, options);
+    first = session.run(drawn.inputs);
+    steady = same_bits(session.run(drawn.inputs), *first);
+  });
+  if (!steady || !first) return;  // nothing can be said of another instance
   attempt("a second instance after the first has ended",
           [&] { run(Session(drawn.model, options), "a second instance after the first has ended"); });
   attempt("one of two instances at once", [&] {

@@ -10,6 +10,9 @@
 #include <ashlar/error.h>
 #include <ashlar/provider/provider.h>
 
+/// Of the sanitizers' allocator, where that is the process's.
+extern "C" __attribute__((weak)) std::size_t __sanitizer_get_current_allocated_bytes();
+
 namespace ashlar::check {
 namespace {
 
@@ -109,6 +112,7 @@ void SpyInstance::delay(void* handle) {
 }
 
 std::optional<std::uint64_t> heap_bytes() {
+  if (__sanitizer_get_current_allocated_bytes) return __sanitizer_get_current_allocated_bytes();
   const auto used = [] {
     const struct mallinfo2 info = mallinfo2();
     return static_cast<std::uint64_t>(info.uordblks) + info.hblkhd;
