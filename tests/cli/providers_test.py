@@ -60,3 +60,30 @@ class Providers(CommandTest):
     def test_doctor_refuses_an_unknown_name(self):
         self.refused("doctor", "--providers", "reference,nul", says=["'nul'", "did you mean 'null'?"])
         self.refused("doctor", "--providers", "null?a", says="'a' is no option with a value")
+
+    def test_provider_check(self):
+        out, _ = self.ashlar("provider-check", self.library("works"), "--cases", "20", "--operator", "^(Relu|Neg)$")
+        self.assertRegex(out, r"(?m)^version +passed +version 0, ")
+        self.assertRegex(out, r"(?m)^conformance +passed +\d+ cases of 1 operators")
+        self.assertRegex(out, r"(?m)^ordering +skipped +the provider has no device$")
+        self.assertRegex(out, r"(?m)^Relu +\d+ .* float32")
+        self.assertRegex(out, r"(?m)^not claimed: Neg$")
+        self.assertRegex(out.splitlines()[-1], r"^\d+ passed, 0 failed, \d+ skipped$")
+
+    def test_provider_check_finds_what_is_wrong(self):
+        wrong = f"{self.library('works')}?scale=3"
+        out, _ = self.ashlar("provider-check", wrong, "--cases", "20", "--operator", "^Relu$", code=2)
+        self.assertRegex(out, r"(?m)^conformance +FAILED")
+        self.assertIn("again: ashlar provider-check", out)
+        report = json.loads(self.ashlar("provider-check", wrong, "--cases", "20", "--operator", "^Relu$", "--only", "conformance", "--json", code=2)[0])
+        self.assertEqual([(c["name"], c["state"]) for c in report["checks"]], [("conformance", "failed")])
+        self.assertEqual((report["schema"], report["failed"], report["name"]), (1, 1, "works"))
+        self.assertGreater(report["coverage"]["Relu"]["failed"], 0)
+
+    def test_provider_check_says_why_a_provider_cannot_be_had(self):
+        for name in "version_77", "other_layout", "unavailable", "needs_gone", "nowhere", "no_symbol", "no_prepare", "feature_31":
+            error = self.refused("run", self.model, "--input", "x=[1,2,3,4]", "--providers", self.library(name))
+            self.assertEqual(self.refused("provider-check", self.library(name))["message"], error["message"])
+        self.refused("provider-check", "referense", says="did you mean 'reference'?")
+        self.refused("provider-check", says="which provider?")
+        self.refused("provider-check", "null", "--only", "bound", says="there is no check 'bound'")

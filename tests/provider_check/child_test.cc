@@ -18,19 +18,26 @@ const Hear kNobody = [](const Json&) { return true; };
 
 TEST(Child, TellsLinesAndFinishes) {
   std::vector<int> heard;
-  const Ended ended = run_apart([](const Tell& tell) { for (int i = 0; i < 3; ++i) tell({{"i", i}}); },
-                                [&](const Json& line) {
-                                  heard.push_back(line["i"]);
-                                  return true;
-                                },
-                                10);
+  const Ended ended = run_apart(
+      [](const Tell& tell) {
+        for (int i = 0; i < 3; ++i) tell({{"i", i}});
+      },
+      [&](const Json& line) {
+        heard.push_back(line["i"]);
+        return true;
+      },
+      10);
   EXPECT_EQ(ended.how, Ended::kFinished);
   EXPECT_EQ(heard, (std::vector<int>{0, 1, 2}));
 }
 
 TEST(Child, IsEndedWhenNobodyHearsMore) {
   int heard = 0;
-  const Ended ended = run_apart([](const Tell& tell) { for (;;) tell({{"i", 0}}); }, [&](const Json&) { return ++heard < 3; }, 10);
+  const Ended ended = run_apart(
+      [](const Tell& tell) {
+        for (;;) tell({{"i", 0}});
+      },
+      [&](const Json&) { return ++heard < 3; }, 10);
   EXPECT_EQ(ended.how, Ended::kFinished);
   EXPECT_EQ(heard, 3);
 }

@@ -74,13 +74,15 @@ TEST(CheckProvider, SkipsWhatAProviderWithoutKernelsCannotShow) {
 
 TEST(CheckProvider, PassesTheCpuProvider) {
   if (!has_provider("reference") || !has_provider("cpu")) GTEST_SKIP() << "this build has no provider 'reference' or 'cpu'";
-  const Report report = check_provider({.target = "cpu", .cases = 60, .operators = "^(Add|Concat|Conv|MatMul|Softmax|Reshape|conv_chain|view_chain)$"});
+  const Report report =
+      check_provider({.target = "cpu", .cases = 60, .operators = "^(Add|Concat|Conv|MatMul|Softmax|Reshape|conv_chain|view_chain)$"});
   EXPECT_EQ(failures(report), "");
 }
 
 TEST(CheckProvider, PassesTheReferenceProvider) {
   if (!has_provider("reference")) GTEST_SKIP() << "this build has no provider 'reference'";
-  const Report report = check_provider({.target = "reference", .cases = 60, .operators = "^(Add|Concat|Conv|MatMul|NonZero|Relu|Reshape)$"});
+  const Report report =
+      check_provider({.target = "reference", .cases = 60, .operators = "^(Add|Concat|Conv|MatMul|NonZero|Relu|Reshape)$"});
   EXPECT_EQ(failures(report), "");
   EXPECT_EQ(report.coverage.at("Conv").failed, 0);
   EXPECT_GT(report.coverage.at("Conv").compared, 0);
@@ -102,7 +104,8 @@ TEST(CheckProvider, PassesADeviceOfThreads) { pass_device("async", &testing::asy
 
 TEST(Report, IsTextAndJson) {
   Report report{.target = "x.so", .name = "x", .version = "1", .device = "d", .checks = {}, .coverage = {}};
-  report.checks.push_back({.name = "bounds", .state = CheckResult::kFailed, .found = "", .findings = {{"bounds", "it writes", "line\nline"}}, .more = 2});
+  report.checks.push_back(
+      {.name = "bounds", .state = CheckResult::kFailed, .found = "", .findings = {{"bounds", "it writes", "line\nline"}}, .more = 2});
   report.checks.push_back({.name = "limits", .state = CheckResult::kSkipped, .found = "no device", .findings = {}, .more = 0});
   report.coverage["Relu"] = {.claimed = {"float32"}, .refused = {{"no_kernel_dtype", 3}}, .compared = 4, .both_fail = 0, .failed = 1};
   report.coverage["Conv"] = {.claimed = {}, .refused = {{"no_kernel_op", 1}}, .compared = 0, .both_fail = 0, .failed = 0};

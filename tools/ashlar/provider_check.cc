@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "provider_check.h"
 #include "command.h"
 #include "fail.h"
 #include "print.h"
+#include "provider_check.h"
 #include "utf8.h"
 
 namespace ashlar::cli {
@@ -35,7 +35,8 @@ int provider_check(const Arguments& args) {
 Action add_provider_check(CLI::App& app) {
   auto args = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("provider-check", "Whether a provider library keeps to the provider border");
-  command->add_option("PROVIDER", args->options.target, "A provider library's path or a provider's name, with options: ./lib.so?level=2 (needed)");
+  command->add_option("PROVIDER", args->options.target,
+                      "A provider library's path or a provider's name, with options: ./lib.so?level=2 (needed)");
   command->add_option("--cases", args->options.cases, "Random cases to compare with the reference provider (600)");
   command->add_option("--seed", args->options.seed, "What they are drawn from (1)");
   command->add_option("--only", args->options.only, "One check, by its name");

@@ -126,7 +126,10 @@ Json to_json(const CaseResult& result) {
   Json findings = Json::array(), claims = Json::object();
   for (const Finding& f : result.findings) findings.push_back(line_of(f));
   for (const auto& [op, claim] : result.claims) claims[op] = {{"accepted", claim.accepted}, {"refused", claim.refused}};
-  return {{"kind", static_cast<int>(result.outcome.kind)}, {"faults", std::move(findings)}, {"claims", std::move(claims)}, {"steps", result.steps}};
+  return {{"kind", static_cast<int>(result.outcome.kind)},
+          {"faults", std::move(findings)},
+          {"claims", std::move(claims)},
+          {"steps", result.steps}};
 }
 
 CaseResult case_result_of(const Json& json) {
@@ -163,15 +166,18 @@ std::string show_case(Context& context, const Row& row, std::uint64_t seed, cons
   const auto normal = [&](const List& list) { return taken(row, Choices(list)); };
   const bool again = fails(choices);
   const List small = again ? comparison::shrink(choices, kShrinkAttempts, fails, normal) : choices;
-  std::string text = fmt::format("again: ashlar provider-check '{}' --operator '^{}$' --seed {} --cases 1{}\n", context.target.text, row.name, seed,
-                                 again ? "" : " (alone it does not fail)");
+  std::string text = fmt::format("again: ashlar provider-check '{}' --operator '^{}$' --seed {} --cases 1{}\n", context.target.text,
+                                 row.name, seed, again ? "" : " (alone it does not fail)");
   if (again) text += fmt::format("smaller: {}\n", sentence);
-  run_apart([&](const Tell& tell) { tell({{"text", comparison::describe(row, small)}}); },
-            [&](const Json& line) {
-              text += line["text"].get<std::string>();
-              return true;
-            },
-            kCaseSeconds);
+  run_apart(
+      [&](const Tell& tell) {
+        tell({{"text", comparison::describe(row, small)}});
+      },
+      [&](const Json& line) {
+        text += line["text"].get<std::string>();
+        return true;
+      },
+      kCaseSeconds);
   return text;
 }
 

@@ -55,6 +55,7 @@ CaseResult case_result_of(const Json& json);
 void add_claims(Context& context, const std::map<std::string, Claims>& claims);
 
 /// A smaller case that still fails the check, as text: its graph and inputs, and the command that draws the first one again.
-std::string show_case(Context& context, const comparison::Row& row, std::uint64_t seed, const List& choices, Mode mode, const std::string& check);
+std::string show_case(Context& context, const comparison::Row& row, std::uint64_t seed, const List& choices, Mode mode,
+                      const std::string& check);
 
 }  // namespace ashlar::check

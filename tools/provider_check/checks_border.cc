@@ -37,7 +37,8 @@ bool names(const std::string& sentence, std::uint32_t number) {
     words.insert(word.starts_with("0x") ? word.substr(2) : word);
     word.clear();
   }
-  return words.contains(fmt::format("{}", number)) || words.contains(fmt::format("{:x}", number)) || words.contains(fmt::format("{:08x}", number));
+  return words.contains(fmt::format("{}", number)) || words.contains(fmt::format("{:x}", number)) ||
+         words.contains(fmt::format("{:08x}", number));
 }
 
 /// Asks the entry with another version or layout. It may look at three fields of the host, so the rest is not there.
@@ -52,8 +53,10 @@ void ask_entry(const Library& library, const char* what, std::uint32_t own, Ashl
     return say(fmt::format("the entry accepts {0} {1} of the border, though it was built for {0} {2}", what, shown(asked), shown(own)));
   const std::string sentence(status.message, strnlen(status.message, sizeof status.message));
   if (!names(sentence, asked) || !names(sentence, own))
-    say(fmt::format("the entry refuses {0} {1} of the border without naming both it and its own {0} {2}: '{3}'", what, shown(asked), shown(own), sentence));
-  if (status.code != ASHLAR_UNSUPPORTED) say(fmt::format("the entry refuses {} {} with code {}, not {}", what, shown(asked), status.code, ASHLAR_UNSUPPORTED));
+    say(fmt::format("the entry refuses {0} {1} of the border without naming both it and its own {0} {2}: '{3}'", what, shown(asked),
+                    shown(own), sentence));
+  if (status.code != ASHLAR_UNSUPPORTED)
+    say(fmt::format("the entry refuses {} {} with code {}, not {}", what, shown(asked), status.code, ASHLAR_UNSUPPORTED));
 }
 
 void check_version(Context& context) {
@@ -72,7 +75,8 @@ void check_version(Context& context) {
     host.abi_version = ASHLAR_ABI_VERSION;
     host.abi_layout = ASHLAR_ABI_LAYOUT ^ 0x5a5a5a5au;
     ask_entry(library, "layout", ASHLAR_ABI_LAYOUT, host, host.abi_layout, tell);
-    tell({{"found", fmt::format("version {}, layout {:08x}; others are refused", ASHLAR_ABI_VERSION, ASHLAR_ABI_LAYOUT)}});
+    tell({{"found", fmt::format("version {}, layout {:08x}; another version and another layout were asked for", ASHLAR_ABI_VERSION,
+                                ASHLAR_ABI_LAYOUT)}});
   });
 }
 
@@ -88,11 +92,12 @@ void check_options(Context& context) {
       tell(line_of({"options", fmt::format("create takes the option '{}', which it cannot know", kUnknown)}));
     } catch (const Error& e) {
       if (e.code() != ErrorCode::kInvalidArgument)
-        tell(line_of({"options", fmt::format("an unknown option is refused with {}, not invalid_argument: '{}'", to_string(e.code()), e.message())}));
+        tell(line_of({"options",
+                      fmt::format("an unknown option is refused with {}, not invalid_argument: '{}'", to_string(e.code()), e.message())}));
       if (e.message().find(kUnknown) == std::string::npos)
         tell(line_of({"options", fmt::format("an unknown option is refused without its name: '{}'", e.message())}));
     }
-    tell({{"found", "an unknown option is refused by its name"}});
+    tell({{"found", "an option that it cannot know"}});
   });
 }
 
@@ -108,20 +113,28 @@ void describe_device(const Device& device, const AshlarProvider& table, const st
       say(fmt::format("the alignment {} of space '{}' is no power of two of 64 or more", space.alignment, space.name));
   }
   if (info.staging_space >= spaces) say(fmt::format("staging_space is {} of {} spaces", info.staging_space, spaces - 1));
-  else if (!device.accessible(info.staging_space)) say(fmt::format("the staging space '{}' is not host-accessible", device.spaces()[info.staging_space].name));
+  else if (!device.accessible(info.staging_space))
+    say(fmt::format("the staging space '{}' is not host-accessible", device.spaces()[info.staging_space].name));
   for (const auto& [queue, name] : {std::pair{info.upload_queue, "upload_queue"}, {info.download_queue, "download_queue"}})
     if (queue == 0 || queue > info.queue_count) say(fmt::format("{} is {} of {} queues", name, queue, info.queue_count));
   const AshlarDevice& d = *table.device;
-  const std::pair<const char*, bool> functions[] = {
-      {"allocate", d.allocate != nullptr},       {"free", d.free != nullptr},
-      {"queue_create", d.queue_create != nullptr}, {"queue_destroy", d.queue_destroy != nullptr},
-      {"event_create", d.event_create != nullptr}, {"event_destroy", d.event_destroy != nullptr},
-      {"signal", d.signal != nullptr},           {"wait", d.wait != nullptr},
-      {"synchronize", d.synchronize != nullptr}, {"event_time", d.event_time != nullptr},
-      {"copy", d.copy != nullptr},               {"drain", d.drain != nullptr},
-      {"capture_begin", d.capture_begin != nullptr}, {"capture_end", d.capture_end != nullptr},
-      {"replay", d.replay != nullptr},           {"recording_destroy", d.recording_destroy != nullptr},
-      {"state", d.state != nullptr}};
+  const std::pair<const char*, bool> functions[] = {{"allocate", d.allocate != nullptr},
+                                                    {"free", d.free != nullptr},
+                                                    {"queue_create", d.queue_create != nullptr},
+                                                    {"queue_destroy", d.queue_destroy != nullptr},
+                                                    {"event_create", d.event_create != nullptr},
+                                                    {"event_destroy", d.event_destroy != nullptr},
+                                                    {"signal", d.signal != nullptr},
+                                                    {"wait", d.wait != nullptr},
+                                                    {"synchronize", d.synchronize != nullptr},
+                                                    {"event_time", d.event_time != nullptr},
+                                                    {"copy", d.copy != nullptr},
+                                                    {"drain", d.drain != nullptr},
+                                                    {"capture_begin", d.capture_begin != nullptr},
+                                                    {"capture_end", d.capture_end != nullptr},
+                                                    {"replay", d.replay != nullptr},
+                                                    {"recording_destroy", d.recording_destroy != nullptr},
+                                                    {"state", d.state != nullptr}};
   for (const auto& [name, there] : functions)
     if (!there) say(fmt::format("the device has no function {}", name));
   if (d.state) {
@@ -140,7 +153,8 @@ void check_describe(Context& context) {
     const AshlarProvider& table = table_of(library);
     if (!table.name || !*table.name) say("it has no name");
     if (!table.version || !*table.version) say("it has no version");
-    if (table.struct_size < sizeof(AshlarProvider)) say(fmt::format("its table has {} bytes of {}", table.struct_size, sizeof(AshlarProvider)));
+    if (table.struct_size < sizeof(AshlarProvider))
+      say(fmt::format("its table has {} bytes of {}", table.struct_size, sizeof(AshlarProvider)));
     if (!table.verdict || !table.prepare || !table.release) return say("verdict, prepare or release is missing");
     const Instance instance(table, context.target);
     const AshlarProviderInfo info = instance.info();

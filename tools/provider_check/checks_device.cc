@@ -80,7 +80,8 @@ std::size_t quarters(const Device& device, std::uint32_t space, const Say& say) 
     taken.push_back(std::move(*memory));
   }
   if (taken.size() > 4)
-    say(fmt::format("space '{}' says that it has {} bytes, and allocate gives out five quarters of that", device.spaces()[space].name, total));
+    say(fmt::format("space '{}' says that it has {} bytes, and allocate gives out five quarters of that", device.spaces()[space].name,
+                    total));
   return taken.size();
 }
 
@@ -125,12 +126,14 @@ std::string copy_fault(const Device& device, void* queue, std::uint32_t from, st
   std::size_t right = 0;
   while (right < bytes && result[at + right] == source[from_offset + right]) ++right;
   if (right < bytes) {
-    const bool left_out = std::equal(result.begin() + static_cast<std::ptrdiff_t>(at + right), result.begin() + static_cast<std::ptrdiff_t>(at + bytes),
-                                     blank.begin() + static_cast<std::ptrdiff_t>(at + right));
+    const bool left_out =
+        std::equal(result.begin() + static_cast<std::ptrdiff_t>(at + right), result.begin() + static_cast<std::ptrdiff_t>(at + bytes),
+                   blank.begin() + static_cast<std::ptrdiff_t>(at + right));
     return left_out ? fmt::format("leaves out the last {} bytes", bytes - right) : fmt::format("gives wrong bytes from byte {} on", right);
   }
   for (std::size_t i = 0; i < whole; ++i)
-    if ((i < at || i >= at + bytes) && result[i] != blank[i]) return fmt::format("writes to byte {} of the target", static_cast<std::ptrdiff_t>(i - at));
+    if ((i < at || i >= at + bytes) && result[i] != blank[i])
+      return fmt::format("writes to byte {} of the target", static_cast<std::ptrdiff_t>(i - at));
   return "";
 }
 
@@ -144,7 +147,8 @@ void check_copies(Context& context) {
       const Device::Handle queue = device.queue(number);
       for (const std::uint32_t from : spaces_of(device))
         for (const std::uint32_t to : spaces_of(device)) {
-          const std::string what = fmt::format("from '{}' to '{}' on queue {}", device.spaces()[from].name, device.spaces()[to].name, number);
+          const std::string what =
+              fmt::format("from '{}' to '{}' on queue {}", device.spaces()[from].name, device.spaces()[to].name, number);
           for (const std::size_t bytes : {1, 2, 3, 5, 63, 64, 65, 1000, 4095, 4097, 65537, (1 << 20) + 3})
             for (const auto& [a, b] : kOffsets) {
               set_doing(fmt::format("copy of {} bytes {}", bytes, what));
@@ -165,7 +169,8 @@ class Order {
  public:
   Order(const Device& device, std::uint32_t number)
       : device_(device), far_(far_space(device)), filler_(device, number, 10), queue_(device.queue(number)),
-        source_(device.allocate(far_, kBytes)), between_(device.allocate(far_, kBytes)), target_(device.allocate(device.host_side(), kBytes)) {}
+        source_(device.allocate(far_, kBytes)), between_(device.allocate(far_, kBytes)),
+        target_(device.allocate(device.host_side(), kBytes)) {}
 
   void* queue() const { return queue_.get(); }
 
@@ -211,7 +216,8 @@ bool check_queue(const Device& device, std::uint32_t number, const Say& say) {
     }
     if (!order.arrived())
       say(i == 0 ? fmt::format("an event on queue {} is signalled before the work ahead of it is done", number)
-                 : fmt::format("an event on queue {} that is signalled again counts as signalled before the work ahead of it is done", number));
+                 : fmt::format("an event on queue {} that is signalled again counts as signalled before the work ahead of it is done",
+                               number));
   }
   for (int i = 0; i < kTimes; ++i) {
     set_doing(fmt::format("drain of queue {}", number));
@@ -232,14 +238,17 @@ bool check_queue(const Device& device, std::uint32_t number, const Say& say) {
       device.wait(second.get(), event.get());
       order.copy_to_host(second.get(), true);
       device.drain(second.get());
-      if (!order.arrived()) say(fmt::format("work on queue {} does not wait for the event of queue {} that it was told to wait for", other, number));
+      if (!order.arrived())
+        say(fmt::format("work on queue {} does not wait for the event of queue {} that it was told to wait for", other, number));
       device.drain(order.queue());
     }
   }
   return true;
 }
 
-std::int64_t now_ns() { return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 void check_times(const Device& device, std::uint32_t number, const Say& say) {
   Order order(device, number);
@@ -254,7 +263,9 @@ void check_times(const Device& device, std::uint32_t number, const Say& say) {
   const std::int64_t after = now_ns(), a = device.event_time(first.get()), b = device.event_time(second.get());
   constexpr std::int64_t kSlack = 1'000'000;  // clocks of two devices are brought together within this
   if (a < before - kSlack || b > after + kSlack)
-    say(fmt::format("timed events on queue {} lie outside the time in which they were signalled: {} and {} ns of CLOCK_MONOTONIC, signalled from {} to {}",
+    say(
+        fmt::format("timed events on queue {} lie outside the time in which they were signalled: {} and {} ns of CLOCK_MONOTONIC, "
+                    "signalled from {} to {}",
                     number, a, b, before, after));
   if (b < a) say(fmt::format("the second of two timed events on queue {} has the earlier time", number));
 }

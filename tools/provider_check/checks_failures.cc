@@ -48,8 +48,8 @@ constexpr Planted kPlanted[] = {
 };
 
 /// Whether the planted fault met a call; says what is wrong with how the session took it.
-bool plant(const Planted& planted, int place, const Drawn& drawn, const SessionOptions& options, const NamedValues& expected, const Row& row,
-           const Tell& tell) {
+bool plant(const Planted& planted, int place, const Drawn& drawn, const SessionOptions& options, const NamedValues& expected,
+           const Row& row, const Tell& tell) {
   Spy& spy = Spy::get();
   const std::string when = fmt::format("{}, {} (call {})", row.name, planted.what, place);
   const auto say = [&](const std::string& sentence) { tell(line_of({planted.check, when + ": " + sentence})); };
@@ -143,7 +143,7 @@ void check_failures(Context& context) {
         },
         [&](const Json&) { return ++met > 0; });
     if (met == 0) context.skip(check, "no session makes a call that could fail so");
-    else context.result(check).found = fmt::format("{} failures planted, each taken as an error, the next session right", met);
+    else context.result(check).found = fmt::format("{} failures planted, and a new session after each", met);
   }
 }
 

@@ -10,8 +10,8 @@
 #include <optional>
 #include <thread>
 
-#include <fmt/format.h>
 #include <dlfcn.h>
+#include <fmt/format.h>
 
 #include <ashlar/ashlar.h>
 
@@ -31,7 +31,8 @@ constexpr std::size_t kReloadSamples = 3;
 
 bool same_tensor(const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype() || !(a.shape() == b.shape())) return false;
-  if (a.dtype() == DType::kString) return std::equal(a.span<std::string>().begin(), a.span<std::string>().end(), b.span<std::string>().begin());
+  if (a.dtype() == DType::kString)
+    return std::equal(a.span<std::string>().begin(), a.span<std::string>().end(), b.span<std::string>().begin());
   return a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
 
@@ -56,8 +57,8 @@ SessionOptions options_of(const Context& context, const Sample& sample) {
 }
 
 /// What goes wrong when threads run sessions at once; empty when nothing.
-std::string run_at_once(const std::vector<Session>& sessions, const std::vector<NamedValues>& inputs, const std::vector<NamedValues>& expected,
-                        Clock::duration time) {
+std::string run_at_once(const std::vector<Session>& sessions, const std::vector<NamedValues>& inputs,
+                        const std::vector<NamedValues>& expected, Clock::duration time) {
   std::mutex mutex;
   std::string fault;
   std::atomic<bool> go_on{true};
@@ -138,7 +139,8 @@ void reload(const Context& context, const Sample& sample, const Tell& tell) {
   const auto run = [&](const Session& session, const char* which) {
     const NamedValues outputs = session.run(drawn.inputs);
     if (!first) first = outputs;
-    if (!same_bits(outputs, *first)) tell(line_of({"reload", fmt::format("{}: {} gives other outputs than the first", sample.row->name, which)}));
+    if (!same_bits(outputs, *first))
+      tell(line_of({"reload", fmt::format("{}: {} gives other outputs than the first", sample.row->name, which)}));
   };
   const auto attempt = [&](const char* which, const std::function<void()>& body) {
     set_doing(fmt::format("{}: {}", sample.row->name, which));
@@ -150,7 +152,8 @@ void reload(const Context& context, const Sample& sample, const Tell& tell) {
   };
   std::optional<Library> held(std::in_place, context.target);
   attempt("the first instance", [&] { run(Session(drawn.model, options), "the first instance"); });
-  attempt("a second instance after the first has ended", [&] { run(Session(drawn.model, options), "a second instance after the first has ended"); });
+  attempt("a second instance after the first has ended",
+          [&] { run(Session(drawn.model, options), "a second instance after the first has ended"); });
   attempt("one of two instances at once", [&] {
     std::optional<Session> a(std::in_place, drawn.model, options), b(std::in_place, drawn.model, options);
     run(*a, "one of two instances at once");
@@ -164,7 +167,8 @@ void reload(const Context& context, const Sample& sample, const Tell& tell) {
 }
 
 bool is_loaded(const Target& target) {
-  void* handle = dlopen(target.name.find('/') == std::string::npos ? ("./" + target.name).c_str() : target.name.c_str(), RTLD_NOW | RTLD_NOLOAD);
+  void* handle =
+      dlopen(target.name.find('/') == std::string::npos ? ("./" + target.name).c_str() : target.name.c_str(), RTLD_NOW | RTLD_NOLOAD);
   if (handle) dlclose(handle);
   return handle != nullptr;
 }
@@ -181,7 +185,8 @@ void repeat_border(const Target& target, const Tell& tell) {
     measured.device = std::make_unique<Device>(table, instance.get());
     const Device& device = *measured.device;
     for (std::uint32_t s = 1; s < device.spaces().size(); ++s)
-      measure_leaks(measured, fmt::format("allocate and free in the space '{}'", device.spaces()[s].name), [&] { device.allocate(s, 1000); });
+      measure_leaks(measured, fmt::format("allocate and free in the space '{}'", device.spaces()[s].name),
+                    [&] { device.allocate(s, 1000); });
     for (std::uint32_t q = 1; q <= device.info().queue_count; ++q) {
       measure_leaks(measured, fmt::format("queue_create and queue_destroy of queue {}", q), [&] { device.queue(q); });
       const Device::Handle queue = device.queue(q), event = device.event();
@@ -203,7 +208,8 @@ void repeat_border(const Target& target, const Tell& tell) {
 bool same_bits(const NamedValues& a, const NamedValues& b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i)
-    if (a[i].first != b[i].first || !a[i].second.is_tensor() || !b[i].second.is_tensor() || !same_tensor(a[i].second.tensor(), b[i].second.tensor()))
+    if (a[i].first != b[i].first || !a[i].second.is_tensor() || !b[i].second.is_tensor() ||
+        !same_tensor(a[i].second.tensor(), b[i].second.tensor()))
       return false;
   return true;
 }
@@ -220,7 +226,7 @@ void check_concurrency(Context& context) {
         return true;
       });
   if (context.samples.empty()) return context.skip("concurrency", "no draw of an operator runs on it whole");
-  context.result("concurrency").found = fmt::format("{} models, {} threads, the same bits as alone", steady, kThreads) +
+  context.result("concurrency").found = fmt::format("{} models, {} threads", steady, kThreads) +
                                         (unsteady > 0 ? fmt::format("; {} give other bits each time, alone too", unsteady) : "");
 }
 
@@ -240,9 +246,9 @@ void check_reload(Context& context) {
         stays = stays || line["stays"].get<bool>();
         return true;
       });
-  context.result("reload").found = !context.target.is_path() ? "made again, and two at once"
-                                   : stays                   ? "made again, and two at once; the library stays loaded"
-                                                             : "made again, two at once, and loaded again after it was unloaded";
+  context.result("reload").found = !context.target.is_path() ? "after one another, and two at once"
+                                   : stays                   ? "after one another, and two at once; the library stays loaded"
+                                                             : "after one another, two at once, and loaded again";
 }
 
 void check_leaks(Context& context) {

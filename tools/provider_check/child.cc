@@ -171,7 +171,8 @@ class Child {
   std::string crash_sentence() {
     int status = 0;
     waitpid(std::exchange(pid_, -1), &status, 0);
-    const std::string ended = WIFSIGNALED(status) ? fmt::format("the process was ended by SIG{} ({})", sigabbrev_np(WTERMSIG(status)), strsignal(WTERMSIG(status)))
+    const std::string ended = WIFSIGNALED(status) ? fmt::format("the process was ended by SIG{} ({})", sigabbrev_np(WTERMSIG(status)),
+                                                                strsignal(WTERMSIG(status)))
                                                   : fmt::format("the process ended itself with status {}", WEXITSTATUS(status));
     const char* meaning = meaning_of(tail_of(said_));
     return (meaning ? meaning + ("; " + ended) : ended) + doing_text();
@@ -193,7 +194,9 @@ class Child {
 
 }  // namespace
 
-Ended run_apart(const std::function<void(const Tell&)>& work, const Hear& hear, double seconds) { return Child(work, seconds).listen(hear); }
+Ended run_apart(const std::function<void(const Tell&)>& work, const Hear& hear, double seconds) {
+  return Child(work, seconds).listen(hear);
+}
 
 void set_doing(std::string_view what) {
   if (!doing) return;

@@ -15,10 +15,10 @@ namespace ashlar::check {
 namespace {
 
 constexpr std::size_t kShownFindings = 5;
-constexpr const char* kNames[] = {"version", "options",  "describe", "limits",   "events",   "copies",
-                                  "capture", "conformance", "shapes", "steps",    "verdicts", "bounds",
-                                  "inputs",  "aliasing", "failures", "ordering", "allocation-failure", "copy-failure",
-                                  "device-lost", "concurrency", "reload", "leaks", "ownership"};
+constexpr const char* kNames[] = {
+    "version",     "options",     "describe", "limits", "events",   "copies",   "capture",  "conformance",        "shapes",
+    "steps",       "verdicts",    "bounds",   "inputs", "aliasing", "failures", "ordering", "allocation-failure", "copy-failure",
+    "device-lost", "concurrency", "reload",   "leaks",  "ownership"};
 
 std::vector<comparison::Row> chosen_rows(const std::string& pattern) {
   std::vector<comparison::Row> rows;
@@ -85,12 +85,14 @@ void need(const Target& target, const std::function<void(const Tell&)>& work, co
 
 /// Throws what a session throws where the provider cannot be had. Each child makes one instance.
 void describe_target(const Target& target, Described& to) {
-  need(target, [&](const Tell&) { make_session(target); }, [](const Json&) { return true; });
-  need(target, [&](const Tell& tell) { tell_description(target, tell); },
-       [&](const Json& line) {
-         to = {line["name"], line["version"], line["device"], line["has_device"], line["features"], line["queues"]};
-         return true;
-       });
+  need(
+      target, [&](const Tell&) { make_session(target); }, [](const Json&) { return true; });
+  need(
+      target, [&](const Tell& tell) { tell_description(target, tell); },
+      [&](const Json& line) {
+        to = {line["name"], line["version"], line["device"], line["has_device"], line["features"], line["queues"]};
+        return true;
+      });
 }
 
 }  // namespace

@@ -62,15 +62,15 @@ class Context {
 Json line_of(const Finding& finding);
 
 // Each runs its checks, in the order of check_names().
-void check_border(Context& context);      // version, options, describe
-void check_memory(Context& context);      // limits
-void check_queues(Context& context);      // events, copies, capture
-void claim_operators(Context& context);   // fills claimed and samples; no check of its own
-void check_operators(Context& context);   // conformance, shapes, steps, verdicts, bounds, inputs, aliasing, failures
-void check_ordering(Context& context);    // ordering
-void check_failures(Context& context);    // allocation-failure, copy-failure, device-lost, ownership
-void check_concurrency(Context& context); // concurrency
-void check_reload(Context& context);      // reload
-void check_leaks(Context& context);       // leaks
+void check_border(Context& context);       // version, options, describe
+void check_memory(Context& context);       // limits
+void check_queues(Context& context);       // events, copies, capture
+void claim_operators(Context& context);    // fills claimed and samples; no check of its own
+void check_operators(Context& context);    // conformance, shapes, steps, verdicts, bounds, inputs, aliasing, failures
+void check_ordering(Context& context);     // ordering
+void check_failures(Context& context);     // allocation-failure, copy-failure, device-lost, ownership
+void check_concurrency(Context& context);  // concurrency
+void check_reload(Context& context);       // reload
+void check_leaks(Context& context);        // leaks
 
 }  // namespace ashlar::check

@@ -37,6 +37,7 @@ Device::Memory Device::allocate(std::uint32_t space, std::uint64_t bytes) const 
   if (space == ASHLAR_SPACE_HOST) return Memory(std::malloc(std::max<std::uint64_t>(bytes, 1)), [](void* m) { std::free(m); });
   void* memory = nullptr;
   checked([&](AshlarStatus* s) { return this->table().allocate(instance_, space, bytes, &memory, s); });
+  if (!memory) throw Error(ErrorCode::kInternal, "allocate succeeds and gives no memory");
   return Memory(memory, [this, space](void* m) { this->table().free(instance_, space, m); });
 }
 

@@ -13,12 +13,12 @@
 namespace ashlar::check {
 
 struct Options {
-  std::string target = {};      ///< NAME_OR_PATH?option=value&option=value
-  std::uint64_t cases = 600;    ///< drawn for the operators it claims
+  std::string target = {};    ///< NAME_OR_PATH?option=value&option=value
+  std::uint64_t cases = 600;  ///< drawn for the operators it claims
   std::uint64_t seed = 1;
-  std::string only = {};        ///< one check; empty: all
-  std::string operators = {};   ///< a regular expression that operators must match; empty: all
-  double seconds = 0;           ///< after which no new case is drawn; 0: no limit
+  std::string only = {};       ///< one check; empty: all
+  std::string operators = {};  ///< a regular expression that operators must match; empty: all
+  double seconds = 0;          ///< after which no new case is drawn; 0: no limit
 };
 
 /// The names of all checks, in the order in which they are reported.

@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 
 /// One fault, named for what it is.
 struct Finding {
-  std::string check;     ///< the check that it fails
+  std::string check;  ///< the check that it fails
   std::string sentence;
   std::string detail = {};  ///< lines that show the case; may be empty
 };

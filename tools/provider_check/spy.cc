@@ -131,7 +131,8 @@ const AshlarStep& step_of(const AshlarProgram& program, std::uint32_t i) {
 }
 
 /// What is wrong with the program as a whole.
-void check_program(const AshlarProgram& program, const std::vector<std::uint32_t>& asked, const SpyInstance& spy, const AshlarGraph* graph) {
+void check_program(const AshlarProgram& program, const std::vector<std::uint32_t>& asked, const SpyInstance& spy,
+                   const AshlarGraph* graph) {
   std::set<std::uint32_t> left(asked.begin(), asked.end()), signalled;
   for (std::uint32_t i = 0; i < program.step_count; ++i) {
     const AshlarStep& step = step_of(program, i);
@@ -148,7 +149,8 @@ void check_program(const AshlarProgram& program, const std::vector<std::uint32_t
     }
     for (const auto& [ids, count] : {std::pair{step.inputs, step.input_count}, std::pair{step.outputs, step.output_count}})
       for (std::uint32_t v = 0; v < count; ++v)
-        if (ids[v] != ASHLAR_NONE && ids[v] >= graph->value_count + program.value_count) say("has an operand that the program does not list");
+        if (ids[v] != ASHLAR_NONE && ids[v] >= graph->value_count + program.value_count)
+          say("has an operand that the program does not list");
   }
   for (const std::uint32_t node : left)
     Spy::get().find("steps", fmt::format("prepare makes no step of {}, which it was given", operator_of(NodeView(graph, node, &spy.host))));
@@ -189,7 +191,8 @@ AshlarCode prepare(void* instance, const AshlarGraph* graph, const std::uint32_t
     const AshlarStep& inner = step_of(program->inner, i);
     SpyStep& step = program->steps.emplace_back(SpyStep{&spy, &inner, graph, mode, "", {}});
     for (std::uint32_t n = 0; n < inner.node_count; ++n)
-      step.label += (n > 0 ? "+" : "") + (inner.nodes[n] < graph->node_count ? operator_of(NodeView(graph, inner.nodes[n], &spy.host)) : "?");
+      step.label +=
+          (n > 0 ? "+" : "") + (inner.nodes[n] < graph->node_count ? operator_of(NodeView(graph, inner.nodes[n], &spy.host)) : "?");
     step.wrap();
     program->outer.push_back(step.outer);
   }

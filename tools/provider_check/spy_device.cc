@@ -96,8 +96,8 @@ AshlarCode event_time(void* instance, void* event, std::int64_t* ns, AshlarStatu
   return device_of(instance).event_time(at(instance).inner, event, ns, status);
 }
 
-AshlarCode copy(void* instance, void* queue, void* to, std::uint32_t to_space, const void* from, std::uint32_t from_space, std::uint64_t bytes,
-                AshlarStatus* status) {
+AshlarCode copy(void* instance, void* queue, void* to, std::uint32_t to_space, const void* from, std::uint32_t from_space,
+                std::uint64_t bytes, AshlarStatus* status) {
   SpyInstance& spy = at(instance);
   set_doing(fmt::format("copy of {} bytes from space {} to space {}", bytes, from_space, to_space));
   if (Spy::get().fails(Fault::kCopy)) return planted(status, ASHLAR_DEVICE_ERROR, "a copy failed (planted)");

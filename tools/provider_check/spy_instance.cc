@@ -55,16 +55,16 @@ SpyInstance::SpyInstance(const AshlarProvider& inner_table, const AshlarHost& ou
     : table(inner_table), outer(outer_host), host(outer_host) {
   host.core = this;
   host.log = [](void* core, std::int32_t level, const char* message) { at(core).outer.log(at(core).outer.core, level, message); };
-  host.parallel_for = [](void* core, std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t), void* context) {
-    at(core).outer.parallel_for(at(core).outer.core, count, grain, body, context);
-  };
+  host.parallel_for = [](void* core, std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
+                         void* context) { at(core).outer.parallel_for(at(core).outer.core, count, grain, body, context); };
   host.packed = &packed;
 }
 
 SpyInstance::~SpyInstance() {
   for (int kind = 0; kind < kKinds; ++kind)
     if (!held_[kind].empty())
-      Spy::get().find("ownership", fmt::format("the runtime ends the provider and still holds {} ({} in all)", kThings[kind], held_[kind].size()));
+      Spy::get().find("ownership",
+                      fmt::format("the runtime ends the provider and still holds {} ({} in all)", kThings[kind], held_[kind].size()));
 }
 
 void SpyInstance::take(Kind kind, const void* thing, Held held) {
@@ -174,8 +174,7 @@ void measure_leaks(SpyInstance& instance, const std::string& what, const std::fu
   if (std::all_of(grown.begin(), grown.end(), [](std::uint64_t bytes) { return bytes == 0; })) return;
   grown = growth(resources, kMoreWindows, body);
   for (std::size_t r = 0; r < resources.size(); ++r)
-    if (grown[r] > 0)
-      Spy::get().find("leaks", fmt::format("{} leaks {}: {} bytes each time", what, resources[r].name, grown[r] / kWindow));
+    if (grown[r] > 0) Spy::get().find("leaks", fmt::format("{} leaks {}: {} bytes each time", what, resources[r].name, grown[r] / kWindow));
 }
 
 std::string operand_text(const std::string& label, const AshlarTensor* const* inputs, std::uint32_t count) {
@@ -183,8 +182,9 @@ std::string operand_text(const std::string& label, const AshlarTensor* const* in
   for (std::uint32_t i = 0; i < count; ++i) {
     out += i == 0 ? " of " : ", ";
     if (!inputs[i] || inputs[i]->rank < 0) out += "-";
-    else out += provider::dtype_name(static_cast<DType>(inputs[i]->dtype)) +
-                fmt::format("[{}]", fmt::join(std::span(inputs[i]->dims, static_cast<std::size_t>(inputs[i]->rank)), ","));
+    else
+      out += provider::dtype_name(static_cast<DType>(inputs[i]->dtype)) +
+             fmt::format("[{}]", fmt::join(std::span(inputs[i]->dims, static_cast<std::size_t>(inputs[i]->rank)), ","));
   }
   return out;
 }

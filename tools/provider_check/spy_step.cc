@@ -33,7 +33,7 @@ struct SpyBinding {
   SpyBinding();
   ~SpyBinding();
   void* inner = nullptr;
-  std::vector<AshlarShape> shapes;            ///< as the step bound its outputs
+  std::vector<AshlarShape> shapes;  ///< as the step bound its outputs
   std::vector<std::uint64_t> input_offsets;
   std::uint64_t workspace_bytes = 0;
   std::uint32_t workspace_space = 0;
@@ -154,7 +154,8 @@ class Running {
 
   bool compares(std::uint32_t i) {
     const bool read_only_by_shape = i < 64 && (step_.inner->shape_only >> i & 1) != 0;
-    return operands_.has(i) && !read_only_by_shape && operands_.input(i).data && operands_.input(i).bytes > 0 && operands_.input(i).dtype != kString;
+    return operands_.has(i) && !read_only_by_shape && operands_.input(i).data && operands_.input(i).bytes > 0 &&
+           operands_.input(i).dtype != kString;
   }
 
   AshlarCode run_apart(AshlarStatus* status) {
@@ -195,8 +196,9 @@ class Running {
 
   /// Whether input i may be moved into output 0's storage.
   bool movable(std::uint32_t i) {
-    return operands_.has(i) && operands_.input(i).data && operands_.input(i).dtype != kString && operands_.input(i).layout == outputs_[0].layout &&
-           step_.input_space(i) == step_.output_space(0) && (i >= 64 || (step_.inner->shape_only >> i & 1) == 0);
+    return operands_.has(i) && operands_.input(i).data && operands_.input(i).dtype != kString &&
+           operands_.input(i).layout == outputs_[0].layout && step_.input_space(i) == step_.output_space(0) &&
+           (i >= 64 || (step_.inner->shape_only >> i & 1) == 0);
   }
 
   void share() {
@@ -214,15 +216,14 @@ class Running {
     for (std::uint32_t i = 0; i < args_.input_count && i < 64; ++i)
       if ((step_.inner->in_place >> i & 1) != 0 && movable(i) && operands_.input(i).bytes == outputs_[0].bytes) return move_input(i, to);
     for (std::uint32_t i = 0; i < args_.input_count; ++i)
-      if (bound_.input_offsets[i] != ASHLAR_NO_OFFSET && movable(i) && bound_.input_offsets[i] + operands_.input(i).bytes <= outputs_[0].bytes)
+      if (bound_.input_offsets[i] != ASHLAR_NO_OFFSET && movable(i) &&
+          bound_.input_offsets[i] + operands_.input(i).bytes <= outputs_[0].bytes)
         move_input(i, to + bound_.input_offsets[i]);
   }
 
   // kRecorded
 
-  bool records() const {
-    return step_.inner->queue != 0 && (step_.inner->flags & ASHLAR_STEP_NO_CAPTURE) == 0 && !bound_.sets_outputs;
-  }
+  bool records() const { return step_.inner->queue != 0 && (step_.inner->flags & ASHLAR_STEP_NO_CAPTURE) == 0 && !bound_.sets_outputs; }
 
   AshlarCode run_recorded(AshlarStatus* status) {
     try {
@@ -317,7 +318,8 @@ bool check_shapes(const SpyStep& step, const AshlarBindArgs& args, const std::ve
     const AshlarShape& shape = args.outputs[i];
     if (shape.rank == -1) continue;
     if (shape.rank < -1 || shape.rank > ASHLAR_MAX_RANK) {
-      say("shapes", shape.rank == -2 ? fmt::format("binds without a shape for output {}", i) : fmt::format("binds output {} to rank {}", i, shape.rank));
+      say("shapes", shape.rank == -2 ? fmt::format("binds without a shape for output {}", i)
+                                     : fmt::format("binds output {} to rank {}", i, shape.rank));
       continue;
     }
     if (std::any_of(shape.dims, shape.dims + shape.rank, [](std::int64_t d) { return d < 0; }))
@@ -331,7 +333,8 @@ bool check_shapes(const SpyStep& step, const AshlarBindArgs& args, const std::ve
     if (!fits(value, shape)) {
       std::string known = "[";
       for (std::int32_t d = 0; d < value.rank; ++d) known += (d > 0 ? "," : "") + (value.dims[d] < 0 ? "?" : std::to_string(value.dims[d]));
-      Spy::get().find("shapes", fmt::format("{} binds output {} to {}, the graph knows {}]", what, i, dims_text(shape.dims, shape.rank), known));
+      Spy::get().find("shapes",
+                      fmt::format("{} binds output {} to {}, the graph knows {}]", what, i, dims_text(shape.dims, shape.rank), known));
     }
   }
   return fine;

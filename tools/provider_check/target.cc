@@ -95,8 +95,8 @@ AshlarHost bare_host() {
   };
   host.threads = 1;
   host.max_isa = ASHLAR_ISA_BASELINE;
-  host.packed = [](void*, std::uint32_t, const AshlarTensor*, const char*, std::uint64_t, AshlarCode (*)(void*, void*, AshlarStatus*), void*,
-                   const void**, AshlarStatus* status) -> AshlarCode {
+  host.packed = [](void*, std::uint32_t, const AshlarTensor*, const char*, std::uint64_t, AshlarCode (*)(void*, void*, AshlarStatus*),
+                   void*, const void**, AshlarStatus* status) -> AshlarCode {
     provider::set_status(status, ASHLAR_UNSUPPORTED, "this host keeps no weights");
     return ASHLAR_UNSUPPORTED;
   };
@@ -121,8 +121,7 @@ Instance::Instance(const AshlarProvider& table, const Target& target) : table_(t
   std::vector<AshlarOption> options;
   for (const auto& [name, value] : target.options) options.push_back({name.c_str(), value.c_str()});
   AshlarStatus status = provider::new_status();
-  if (const AshlarCode code =
-          table_.create(&host_, options.data(), static_cast<std::uint32_t>(options.size()), &instance_, &status))
+  if (const AshlarCode code = table_.create(&host_, options.data(), static_cast<std::uint32_t>(options.size()), &instance_, &status))
     raise(code, status);
 }
 
