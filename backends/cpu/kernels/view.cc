@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operators that give the elements as they are under another shape: Identity, Reshape, Flatten, Squeeze, Unsqueeze.
+#include <ashlar/provider/shapes.h>
+
 #include "copy.h"
 
 namespace ashlar::cpu {
@@ -42,28 +44,7 @@ template <class Target> class Relabel final : public Kernel {
 struct Reshape {
   explicit Reshape(const NodeView& node) : allow_zero(node.integer("allowzero", 0) != 0) {}
   Dims shape(const BindContext& context) const {
-    const Dims in = context.input(0).dims();
-    const Dims target(context.input(1).indices());
-    Dims out = target;
-    int inferred = -1;
-    for (int i = 0; i < out.rank(); ++i) {
-      if (target[i] == 0 && !allow_zero) {
-        check(i < in.rank(), "shape ", target, " copies dimension ", i, " of the shape ", in);
-        out[i] = in[i];
-      }
-      if (target[i] != -1) continue;
-      check(inferred < 0, "shape ", target, " has -1 twice");
-      inferred = i;
-      out[i] = 1;
-    }
-    std::int64_t count = checked_count(out);
-    if (inferred >= 0) {
-      check(count > 0, "the -1 of shape ", target, " is not determined for the shape ", in);
-      out[inferred] = in.count() / count;
-      count *= out[inferred];
-    }
-    check(count == in.count(), "the shape ", in, " cannot become ", target);
-    return out;
+    return provider::reshaped(context.input(0).dims(), Dims(context.input(1).indices()), allow_zero);
   }
   bool allow_zero;
 };
