@@ -27,7 +27,8 @@ using Tell = std::function<void(const Json&)>;
 /// A line of the child's; false ends the child.
 using Hear = std::function<bool(const Json&)>;
 
-/// Runs `work` in a forked child. Silence of more than `seconds` is a hang, and the child is killed. The calling process must have one thread.
+/// Runs `work` in a forked child. Silence of more than `seconds` is a hang, and the child is killed. The calling process must have one
+/// thread.
 Ended run_apart(const std::function<void(const Tell&)>& work, const Hear& hear, double seconds);
 
 /// Notes what this child does next, for the sentence about a crash or a hang. Thread-safe; nothing outside a child.

@@ -24,9 +24,9 @@ struct Options {
 /// The names of all checks, in the order in which they are reported.
 std::span<const char* const> check_names();
 
-/// Runs the checks, each in processes of its own, and calls `done` with each result. The calling process must have one thread. Throws Error:
-/// what a session would throw where the provider cannot be had; kInvalidArgument for an option that cannot be right, kNotFound for a
-/// check that does not exist.
+/// Runs the checks, each in processes of its own, and calls `done` with each result, again where a later check finds more. The calling
+/// process must have one thread. Throws Error: what a session would throw where the provider cannot be had; kInvalidArgument for an option
+/// that cannot be right, kNotFound for a check that does not exist.
 Report check_provider(const Options& options, const std::function<void(const CheckResult&)>& done = {});
 
 }  // namespace ashlar::check

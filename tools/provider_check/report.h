@@ -50,8 +50,8 @@ std::string to_text(const CheckResult& check);
 std::string coverage_text(const Report& report);
 /// "12 passed, 1 failed, 3 skipped".
 std::string summary(const Report& report);
-/// {"schema": 1, "target", "name", "version", "device", "checks": [{"name", "state", "found", "findings": [{"sentence", "detail"}], "more"}],
-/// "coverage": {OPERATOR: {"claimed", "refused", "compared", "both_fail", "failed"}}, "passed", "failed", "skipped"}.
+/// {"schema": 1, "target", "name", "version", "device", "checks": [{"name", "state", "found", "findings": [{"sentence", "detail"}],
+/// "more"}], "coverage": {OPERATOR: {"claimed", "refused", "compared", "both_fail", "failed"}}, "passed", "failed", "skipped"}.
 Json to_json(const Report& report);
 
 }  // namespace ashlar::check
