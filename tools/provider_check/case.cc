@@ -90,6 +90,7 @@ CaseResult run_case(const Context& context, const Row& row, const List& choices,
   Spy& spy = Spy::get();
   spy.set_mode(mode);
   spy.take_findings();
+  spy.take_doubts();
   spy.take_claims();
   spy.take_steps();
   CaseResult result;
@@ -97,9 +98,9 @@ CaseResult run_case(const Context& context, const Row& row, const List& choices,
   result.findings = spy.take_findings();
   result.claims = spy.take_claims();
   result.steps = spy.take_steps();
-  // What the graph says of a shape is ONNX's inference, which the oracle knows better.
-  if (!result.outcome.failed()) std::erase_if(result.findings, [](const Finding& f) { return f.check == "shapes"; });
+  const std::vector<Finding> doubts = spy.take_doubts();
   if (!result.outcome.failed()) return result;
+  result.findings.insert(result.findings.end(), doubts.begin(), doubts.end());
   const Outcome::Kind kind = result.outcome.kind;
   if (std::none_of(result.findings.begin(), result.findings.end(), [&](const Finding& f) { return explains(f, kind); }))
     result.findings.push_back({check_of(kind, mode), fmt::format("{}{}: {}", row.name, condition_of(mode), result.outcome.detail)});

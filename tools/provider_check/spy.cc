@@ -262,6 +262,17 @@ void Spy::find(std::string check, std::string sentence) {
   if (known_.insert(check + sentence).second) findings_.push_back({std::move(check), std::move(sentence)});
 }
 
+void Spy::doubt_shape(std::string sentence) {
+  constexpr std::size_t kMost = 3;
+  const std::lock_guard lock(mutex_);
+  if (doubts_.size() < kMost) doubts_.push_back({"shapes", std::move(sentence)});
+}
+
+std::vector<Finding> Spy::take_doubts() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(doubts_, {});
+}
+
 std::vector<Finding> Spy::take_findings() {
   const std::lock_guard lock(mutex_);
   known_.clear();

@@ -60,6 +60,10 @@ class Spy {
   bool injected() const { return injected_; }
 
   void find(std::string check, std::string sentence);
+  /// A shape that is not what the graph says. ONNX's inference is not always right, so this explains a failure and is none.
+  void doubt_shape(std::string sentence);
+  /// The doubts since the last call, as findings of the check "shapes".
+  std::vector<Finding> take_doubts();
   /// What was found since the last call, each once.
   std::vector<Finding> take_findings();
   void claim(const std::string& op, const std::string& dtype);
@@ -80,6 +84,7 @@ class Spy {
   std::atomic<int> steps_{0};
   std::mutex mutex_;
   std::vector<Finding> findings_;
+  std::vector<Finding> doubts_;
   std::set<std::string> known_;  ///< sentences in findings_
   std::map<std::string, Claims> claims_;
 };

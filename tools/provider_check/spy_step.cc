@@ -333,8 +333,8 @@ bool check_shapes(const SpyStep& step, const AshlarBindArgs& args, const std::ve
     if (!fits(value, shape)) {
       std::string known = "[";
       for (std::int32_t d = 0; d < value.rank; ++d) known += (d > 0 ? "," : "") + (value.dims[d] < 0 ? "?" : std::to_string(value.dims[d]));
-      Spy::get().find("shapes",
-                      fmt::format("{} binds output {} to {}, the graph knows {}]", what, i, dims_text(shape.dims, shape.rank), known));
+      Spy::get().doubt_shape(
+          fmt::format("{} binds output {} to {}, the graph knows {}]", what, i, dims_text(shape.dims, shape.rank), known));
     }
   }
   return fine;
