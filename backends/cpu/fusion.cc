@@ -110,7 +110,8 @@ std::optional<Follower> gelu(const AshlarGraph* graph, const AshlarHost* host, c
       other = half.output_id(0);
     }
     if (!product || product->op_type() != "Mul" || product->input_count() != 2) continue;
-    if (!((product->input_id(0) == factor && product->input_id(1) == other) || (product->input_id(1) == factor && product->input_id(0) == other)))
+    if (!((product->input_id(0) == factor && product->input_id(1) == other) ||
+          (product->input_id(1) == factor && product->input_id(0) == other)))
       continue;
     f.nodes.push_back(product->index());
     f.output = product->output_id(0);

@@ -36,9 +36,9 @@ struct PostOp {
     kHardSigmoid,  ///< max(0, min(1, alpha * x + beta))
     kHardSwish,    ///< x * max(0, min(1, x / 6 + 1 / 2))
     kTanh,
-    kGelu,         ///< x / 2 * (1 + erf(x / sqrt(2)))
-    kGeluTanh,     ///< its approximation by tanh
-    kElu,          ///< x < 0 ? alpha * (exp(x) - 1) : x
+    kGelu,      ///< x / 2 * (1 + erf(x / sqrt(2)))
+    kGeluTanh,  ///< its approximation by tanh
+    kElu,       ///< x < 0 ? alpha * (exp(x) - 1) : x
   };
   Kind kind;
   float alpha = 0, beta = 0;

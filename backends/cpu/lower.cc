@@ -38,9 +38,7 @@ class Reorder final : public provider::Kernel {
 
  private:
   /// One channel, or one place a channel.
-  static bool same_bytes(const provider::Dims& dims) {
-    return dims.rank() < 3 || dims[1] <= 1 || dims.product(2, dims.rank()) <= 1;
-  }
+  static bool same_bytes(const provider::Dims& dims) { return dims.rank() < 3 || dims[1] <= 1 || dims.product(2, dims.rank()) <= 1; }
   Layout to_;
 };
 

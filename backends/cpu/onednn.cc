@@ -75,7 +75,8 @@ void OneDnn::set_planned_threads() const { dnnl_threadpool_interop_set_max_concu
 void OneDnn::execute(const dnnl::primitive& primitive, const std::vector<dnnl_exec_arg_t>& arguments) const {
   const dnnl_status_t status = dnnl_primitive_execute(primitive.get(), stream_.get(), static_cast<int>(arguments.size()), arguments.data());
   if (status == dnnl_out_of_memory) throw std::bad_alloc();
-  if (status != dnnl_success) throw provider::Failure(ASHLAR_RUNTIME, provider::concat("oneDNN could not run a primitive (status ", status, ")"));
+  if (status != dnnl_success)
+    throw provider::Failure(ASHLAR_RUNTIME, provider::concat("oneDNN could not run a primitive (status ", status, ")"));
 }
 
 void OneDnn::reorder(const memory::desc& from, const void* source, const memory::desc& to, void* target) const {

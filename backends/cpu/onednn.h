@@ -27,7 +27,8 @@ template <class Body> decltype(auto) onednn_call(const char* what, Body&& body) 
     return body();
   } catch (const dnnl::error& e) {
     if (e.status == dnnl_out_of_memory) throw std::bad_alloc();
-    throw provider::Failure(e.status == dnnl_unimplemented ? ASHLAR_UNSUPPORTED : ASHLAR_RUNTIME, provider::concat(what, ": oneDNN: ", e.what()));
+    throw provider::Failure(e.status == dnnl_unimplemented ? ASHLAR_UNSUPPORTED : ASHLAR_RUNTIME,
+                            provider::concat(what, ": oneDNN: ", e.what()));
   }
 }
 
@@ -56,8 +57,8 @@ class OneDnn {
 };
 
 /// A constant that `plain` describes, in the format `packed`: reordered once, kept by the host (AshlarHost::packed).
-const void* onednn_packed(const AshlarHost* host, const OneDnn& onednn, const provider::TensorView& constant, const dnnl::memory::desc& plain,
-                          const dnnl::memory::desc& packed);
+const void* onednn_packed(const AshlarHost* host, const OneDnn& onednn, const provider::TensorView& constant,
+                          const dnnl::memory::desc& plain, const dnnl::memory::desc& packed);
 
 /// A primitive with its arguments, as a kernel keeps it for a set of shapes. Scratchpads are the step's workspace: primitives are made
 /// with attributes from onednn_attributes().

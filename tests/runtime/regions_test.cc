@@ -162,7 +162,8 @@ TEST(Regions, ShareStorageOnlyWhereNothingIsLost) {
       g.insert(g.end(), d.begin(), d.end());
       g.insert(g.end(), d.begin(), d.end());
       ASSERT_EQ(y.size(), g.size());
-      for (std::size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], std::abs(g[i]) + g[i], 1e-4 * (1 + std::abs(g[i]))) << provider << " " << i;
+      for (std::size_t i = 0; i < y.size(); ++i)
+        ASSERT_NEAR(y[i], std::abs(g[i]) + g[i], 1e-4 * (1 + std::abs(g[i]))) << provider << " " << i;
       for (std::size_t i = 0; i < x.size(); ++i) {
         ASSERT_EQ(run.output(1).tensor().data<float>()[i], -relu(x[i])) << provider;
         ASSERT_EQ(run.output(2).tensor().data<float>()[i], relu(x[i]) - x[i]) << provider;

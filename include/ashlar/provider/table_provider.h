@@ -341,14 +341,14 @@ template <class P> class TableProvider {
 /// Defines the entry function of the provider `Class` (a class as TableProvider asks), outside of any namespace. In a provider library,
 /// which is compiled with ASHLAR_PROVIDER_LIBRARY, it is the one symbol that is exported; in this tree NAME tells it from others.
 #ifdef ASHLAR_PROVIDER_LIBRARY
-#define ASHLAR_PROVIDER(Class, NAME)                                                                                                     \
-  extern "C" __attribute__((visibility("default"))) const AshlarProvider* ashlar_provider_entry(const AshlarHost* host,                  \
-                                                                                                AshlarStatus* status) {                  \
-    return ::ashlar::provider::TableProvider<Class>::entry(host, status);                                                                \
+#define ASHLAR_PROVIDER(Class, NAME)                                                                                    \
+  extern "C" __attribute__((visibility("default"))) const AshlarProvider* ashlar_provider_entry(const AshlarHost* host, \
+                                                                                                AshlarStatus* status) { \
+    return ::ashlar::provider::TableProvider<Class>::entry(host, status);                                               \
   }
 #else
-#define ASHLAR_PROVIDER(Class, NAME)                                                                                   \
-  extern "C" const AshlarProvider* ashlar_provider_entry_##NAME(const AshlarHost* host, AshlarStatus* status) {        \
-    return ::ashlar::provider::TableProvider<Class>::entry(host, status);                                              \
+#define ASHLAR_PROVIDER(Class, NAME)                                                                            \
+  extern "C" const AshlarProvider* ashlar_provider_entry_##NAME(const AshlarHost* host, AshlarStatus* status) { \
+    return ::ashlar::provider::TableProvider<Class>::entry(host, status);                                       \
   }
 #endif
