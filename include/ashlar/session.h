@@ -16,6 +16,7 @@
 #include <ashlar/export.h>
 #include <ashlar/memory.h>
 #include <ashlar/model.h>
+#include <ashlar/passes.h>
 #include <ashlar/placement.h>
 #include <ashlar/trace.h>
 #include <ashlar/value.h>
@@ -36,6 +37,9 @@ struct SessionOptions {
   /// another ("stone", "stone/pinned"). Weights count when the session is made, arenas where their size is known then, else when a run
   /// binds; what would go beyond is an Error (kOutOfMemory) that names the largest tensors. Session::memory predicts the bytes.
   std::map<std::string, std::uint64_t> memory_limits = {};
+  /// Which passes rewrite the graph; all of them unless it says otherwise. Errors: kNotFound for a pass that does not exist (with the nearest
+  /// name), kInvalidArgument for one that cannot be disabled and for a negative stop_after.
+  PassOptions passes = {};
 };
 
 /// Cancels runs: pass a token to RunOptions and call cancel() from any thread. May be shared by many runs; outlives them.
@@ -107,6 +111,8 @@ class ASHLAR_API Session {
   Run prepare() const;
 
   const Placement& placement() const noexcept;
+  /// What the passes did to the model's graph, and what they nearly did.
+  const Optimization& optimization() const noexcept;
   /// What this session takes of every memory space, and one run with inputs of these shapes; an input that is not named has the model's
   /// shape, where that is fixed. Nothing is run, and no memory taken. Throws Error: kNotFound for a name that is no input, kInvalidArgument for a
   /// shape the model does not declare, and what binding a run to such shapes throws.

@@ -12,6 +12,7 @@
 #include "onnx/onnx.h"
 #include "ops/canonicalize.h"
 #include "ops/facts.h"
+#include "ops/internal.h"
 
 namespace ashlar::optimizer {
 namespace {
@@ -161,7 +162,8 @@ void legalize(Graph& graph, const Taken& taken, int nesting) {
     std::vector<std::optional<Graph>> expanded(graph.nodes.size());
     for (graph::NodeIndex i = 0; i < graph.nodes.size(); ++i) {
       if (!open[i] || ops::is_core_operator(graph, graph.nodes[i]) || taken(graph, i)) continue;
-      expanded[i] = onnx::function_body(graph, graph.nodes[i]);
+      expanded[i] = ops::internal_body(graph, graph.nodes[i]);
+      if (!expanded[i]) expanded[i] = onnx::function_body(graph, graph.nodes[i]);
     }
     std::vector<Node> nodes;
     std::vector<char> next;

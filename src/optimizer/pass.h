@@ -6,26 +6,32 @@
 #include <string>
 #include <vector>
 
-#include "graph/graph.h"
+#include <ashlar/passes.h>
+
+#include "optimizer/editor.h"
 
 namespace ashlar::optimizer {
 
-/// A named rewrite of a whole graph that keeps what the graph computes.
+/// A named rewrite that keeps what a graph computes.
 struct Pass {
-  std::string name;
-  std::function<void(graph::Graph& graph)> run;
+  std::string name;     ///< "fuse-gelu"
+  std::string summary;  ///< one line: what it rewrites
+  /// Rewrites one graph by patches; the driver calls it for each body too, after the graph around it.
+  std::function<void(Editor& editor)> run;
 };
 
-/// What a pass did. Counts include bodies.
-struct PassReport {
-  std::string name;
-  std::int64_t nodes_before = 0;
-  std::int64_t nodes_after = 0;
-  std::int64_t nanoseconds = 0;
-};
+/// All passes in order, those that cannot be left out too.
+std::vector<PassInfo> pass_list();
 
-/// Runs the passes in order and verifies the graph after each. Throws what a pass throws; Error (kInternal) naming the pass when
-/// the graph it leaves does not verify.
-std::vector<PassReport> run_passes(graph::Graph& graph, std::span<const Pass> passes);
+/// The passes of every session, in order.
+const std::vector<Pass>& pipeline();
+
+/// Canonicalises, legalises, then runs the enabled passes in order until none of them changes anything (kMostRounds at most), checking the graph after
+/// each; at last what a pass made and `takes` refuses after all becomes its body again. `graph` and its bodies must be nobody else's.
+/// Throws Error: kNotFound for a pass that does not exist, with the nearest name; kInvalidArgument for one that cannot be disabled or a negative
+/// stop_after; kInternal naming the pass that leaves a graph which does not verify; and what inference throws for a model that contradicts itself.
+Optimization optimize(Graph& graph, const PassOptions& options, Takes takes, Evaluate evaluate, std::span<const Pass> passes = pipeline());
+
+inline constexpr int kMostRounds = 12;
 
 }  // namespace ashlar::optimizer

@@ -47,6 +47,12 @@ const void* WeightStore::packed(const void* data, std::size_t data_bytes, const 
   return entry->memory.get();
 }
 
+void WeightStore::forget(const void* data) {
+  const std::lock_guard lock(mutex_);
+  copies_.erase(data);
+  std::erase_if(packed_, [&](const auto& entry) { return std::get<0>(entry.first) == data; });
+}
+
 std::size_t WeightStore::packed_bytes() const {
   const std::lock_guard lock(mutex_);
   std::size_t total = 0;

@@ -25,6 +25,9 @@ class WeightStore {
   const void* packed(const void* data, std::size_t data_bytes, const std::string& packing, std::size_t bytes,
                      const std::function<void(void*)>& fill);
 
+  /// Gives up all forms of the constant at `data`, which goes away: another may be made at its address.
+  void forget(const void* data);
+
   /// Bytes of all packed forms.
   std::size_t packed_bytes() const;
 

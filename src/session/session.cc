@@ -8,11 +8,10 @@
 #include "core/machine.h"
 #include "core/text.h"
 #include "core/thread_pool.h"
-#include "ops/canonicalize.h"
-#include "optimizer/legalize.h"
 #include "optimizer/pass.h"
 #include "partition/host.h"
 #include "runtime/predict.h"
+#include "session/folding.h"
 #include "session/session_impl.h"
 
 namespace ashlar::inline v0 {
@@ -85,9 +84,16 @@ std::shared_ptr<const graph::Graph> single_node(const graph::Graph& g, graph::No
   return out;
 }
 
-bool taken(const graph::Graph& g, graph::NodeIndex index, const partition::Providers& providers) {
+/// Who takes the node as it stands alone, and what the last one said that does not.
+optimizer::Answer asked(const graph::Graph& g, graph::NodeIndex index, const partition::Providers& providers) {
   const partition::GraphView view(single_node(g, index));
-  return std::any_of(providers.begin(), providers.end(), [&](const auto& p) { return p->verdict(view, 0).verdict.accepted; });
+  optimizer::Answer answer;
+  for (std::size_t i = 0; i < providers.size(); ++i) {
+    const Verdict verdict = providers[i]->verdict(view, 0).verdict;
+    if (verdict.accepted) return {static_cast<int>(i), std::move(answer.refusal)};
+    answer.refusal += (answer.refusal.empty() ? "" : "; ") + verdict.provider + " (" + verdict.code + "): " + verdict.reason;
+  }
+  return answer;
 }
 
 }  // namespace
@@ -95,6 +101,7 @@ bool taken(const graph::Graph& g, graph::NodeIndex index, const partition::Provi
 Session::Impl::~Impl() {
   idle_runs.clear();
   plan.reset();
+  if (graph) session::forget_constants(*graph, *model->weights, session::constant_addresses(*model->graph));
   for (const auto& provider : providers) provider->host().release_device();
 }
 
@@ -104,10 +111,10 @@ Session::Session(const Model& model, const SessionOptions& options) try {
   impl->providers = create_providers(options, *impl->model);
   impl->topology = create_topology(impl->providers, options.memory_limits);
   graph::Graph graph = graph::deep_copy(*impl->model->graph);
-  const optimizer::Taken is_taken = [&](const graph::Graph& g, graph::NodeIndex i) { return taken(g, i, impl->providers); };
-  const optimizer::Pass passes[] = {{"canonicalize", ops::canonicalize},
-                                    {"legalize", [&](graph::Graph& g) { optimizer::legalize(g, is_taken); }}};
-  optimizer::run_passes(graph, passes);
+  const std::unordered_set<const void*> lasting = session::constant_addresses(*impl->model->graph);
+  impl->optimization = optimizer::optimize(
+      graph, options.passes, [&](const graph::Graph& g, graph::NodeIndex i) { return asked(g, i, impl->providers); },
+      [&](const graph::Graph& g) { return session::evaluate(g, impl->providers, impl->topology, *impl->model->weights, lasting); });
   impl->graph = std::make_shared<const graph::Graph>(std::move(graph));
   const partition::PartitionedGraph partitioned = partition::partition(impl->graph, impl->providers);
   partition::verify(partitioned, impl->providers);
@@ -127,6 +134,7 @@ Session::Session(const Model& model, const SessionOptions& options) try {
 const std::vector<ValueInfo>& Session::inputs() const noexcept { return impl_->model->inputs; }
 const std::vector<ValueInfo>& Session::outputs() const noexcept { return impl_->model->outputs; }
 const Placement& Session::placement() const noexcept { return impl_->placement; }
+const Optimization& Session::optimization() const noexcept { return impl_->optimization; }
 
 std::string Session::stage_text(std::string_view stage) const {
   if (stage == "graph") return graph::to_text(*impl_->model->graph);

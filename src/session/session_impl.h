@@ -21,7 +21,8 @@ struct Session::Impl {
   std::shared_ptr<const Model::Impl> model;
   partition::Providers providers;
   std::shared_ptr<const plan::Topology> topology;
-  std::shared_ptr<const graph::Graph> graph;  ///< legalised
+  std::shared_ptr<const graph::Graph> graph;  ///< optimized
+  Optimization optimization;
   std::unique_ptr<const plan::Plan> plan;
   std::vector<std::uint64_t> constant_bytes;  ///< by space of the topology: what devices hold before any run
   Placement placement;

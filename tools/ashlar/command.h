@@ -19,6 +19,7 @@ using Action = std::function<int()>;
 Action add_run(CLI::App& app);
 Action add_inspect(CLI::App& app);
 Action add_explain(CLI::App& app);
+Action add_passes(CLI::App& app);
 Action add_memory(CLI::App& app);
 Action add_doctor(CLI::App& app);
 Action add_provider_check(CLI::App& app);

@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "fail.h"
+#include "pass_options.h"
 #include "print.h"
 #include "suggest.h"
 #include "utf8.h"
@@ -24,6 +25,7 @@ const std::vector<std::string>& stages() {
 
 struct Arguments {
   std::string model, providers, stage, node;
+  PassWords passes;
   bool json = false;
 };
 
@@ -52,7 +54,7 @@ int explain(const Arguments& args) {
   if (!args.stage.empty() && !args.node.empty()) fail("--stage and --node exclude each other");
   if (!args.stage.empty() && std::find(stages().begin(), stages().end(), args.stage) == stages().end())
     fail(ErrorCode::kNotFound, "there is no stage '{}'{}", args.stage, suggestion(args.stage, stages()));
-  const Session session(Model::load(args.model), {.providers = split_list(args.providers)});
+  const Session session(Model::load(args.model), {.providers = split_list(args.providers), .passes = args.passes.parse()});
   if (!args.stage.empty()) {
     const std::string text = session.stage_text(args.stage);
     if (args.json) print_json({{"schema", 1}, {"stage", args.stage}, {"text", text}});
@@ -83,6 +85,7 @@ Action add_explain(CLI::App& app) {
   command->add_option("--providers", args->providers, "Providers in order of preference, by name or path, such as cpu,reference");
   command->add_option("--stage", args->stage, "Print a stage's text form: graph, optimized, placement or plan");
   command->add_option("--node", args->node, "Print one node, by its id");
+  add_pass_options(*command, args->passes);
   command->add_flag("--json", args->json, "Print JSON");
   return [args] { return explain(*args); };
 }

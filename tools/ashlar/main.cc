@@ -28,7 +28,7 @@ struct Command {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> rows = {{"run", add_run},       {"inspect", add_inspect}, {"explain", add_explain},
-                                            {"memory", add_memory}, {"doctor", add_doctor},   {"provider-check", add_provider_check}};
+                                            {"passes", add_passes}, {"memory", add_memory},   {"doctor", add_doctor},   {"provider-check", add_provider_check}};
   return rows;
 }
 

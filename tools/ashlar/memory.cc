@@ -11,6 +11,7 @@
 #include "dims.h"
 #include "fail.h"
 #include "memory_limits.h"
+#include "pass_options.h"
 #include "print.h"
 #include "utf8.h"
 
@@ -20,6 +21,7 @@ namespace {
 struct Arguments {
   std::string model, providers;
   std::vector<std::string> shapes, limits;
+  PassWords passes;
   bool json = false;
 };
 
@@ -35,7 +37,7 @@ std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& words)
 
 int memory(const Arguments& args) {
   require_model(args.model, "memory");
-  const Session session(Model::load(args.model), {.providers = split_list(args.providers), .memory_limits = parse_limits(args.limits)});
+  const Session session(Model::load(args.model), {.providers = split_list(args.providers), .memory_limits = parse_limits(args.limits), .passes = args.passes.parse()});
   const MemoryPlan plan = session.memory(parse_shapes(args.shapes));
   if (args.json) {
     print_json(Json::parse(plan.to_json()));
@@ -63,6 +65,7 @@ Action add_memory(CLI::App& app) {
   command->add_option("--providers", args->providers, "Providers in order of preference, by name or path, such as cpu,reference");
   command->add_option("--shape", args->shapes, "An input's shape, NAME=1x3x224x224; once for each");
   command->add_option("--memory-limit", args->limits, kLimitHelp);
+  add_pass_options(*command, args->passes);
   command->add_flag("--json", args->json, "Print JSON");
   return [args] { return memory(*args); };
 }

@@ -20,6 +20,7 @@
 #include "inputs.h"
 #include "memory_limits.h"
 #include "npy.h"
+#include "pass_options.h"
 #include "print.h"
 #include "progress.h"
 #include "summary.h"
@@ -32,6 +33,7 @@ namespace {
 
 struct Arguments {
   std::string model, data_set, output_dir, providers, trace, mean, std;
+  PassWords passes;
   std::vector<std::string> limits;
   InputRequests requests;
   Tolerance tolerance;
@@ -159,7 +161,8 @@ int run(Arguments args) {
   watch.lap_ms();
   progress.show("preparing");
   const Session session(model,
-                        {.providers = split_list(args.providers), .threads = args.threads, .memory_limits = parse_limits(args.limits)});
+                        {.providers = split_list(args.providers), .threads = args.threads, .memory_limits = parse_limits(args.limits),
+                         .passes = args.passes.parse()});
   report["prepare_ms"] = watch.lap_ms();
   progress.show("running");
   Trace trace;
@@ -205,6 +208,7 @@ Action add_run(CLI::App& app) {
   command->add_option("--mean", args->mean, "Of pictures: subtracted from value / 255, one number or one per channel");
   command->add_option("--std", args->std, "Of pictures: divided by after that, one number or one per channel");
   command->add_option("--providers", args->providers, "Providers in order of preference, by name or path, such as cpu,reference");
+  add_pass_options(*command, args->passes);
   command->add_option("--memory-limit", args->limits, kLimitHelp);
   command->add_option("--threads", args->threads, "Threads to use; 0: one per processor");
   command->add_option("--trace", args->trace, "Write a Chrome trace (JSON) there");

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one list of passes. A pass is a function of its name in a file of passes/ or patterns/.
+#include "optimizer/pass.h"
+
+// In the order in which they run. Each name is a function `Pass NAME()`.
+#define ASHLAR_PIPELINE(PASS) \
+  PASS(eliminate_dead)        \
+  PASS(fuse_gelu)
+
+namespace ashlar::optimizer {
+
+#define ASHLAR_DECLARE(NAME) Pass NAME();
+ASHLAR_PIPELINE(ASHLAR_DECLARE)
+#undef ASHLAR_DECLARE
+
+const std::vector<Pass>& pipeline() {
+#define ASHLAR_LIST(NAME) NAME(),
+  static const std::vector<Pass> passes = {ASHLAR_PIPELINE(ASHLAR_LIST)};
+#undef ASHLAR_LIST
+  return passes;
+}
+
+}  // namespace ashlar::optimizer
