@@ -3,8 +3,11 @@
 #include "optimizer/pass.h"
 
 // In the order in which they run. Each name is a function `Pass NAME()`.
-#define ASHLAR_PIPELINE(PASS) \
-  PASS(eliminate_dead)        \
+#define ASHLAR_PIPELINE(PASS)\
+  PASS(eliminate_dead) \
+  PASS(resolve_if)     \
+  PASS(resolve_loop)   \
+  PASS(trim_outputs)   \
   PASS(fuse_gelu)
 
 namespace ashlar::optimizer {
