@@ -3,12 +3,15 @@
 #include "optimizer/pass.h"
 
 // In the order in which they run. Each name is a function `Pass NAME()`.
-#define ASHLAR_PIPELINE(PASS)\
-  PASS(eliminate_dead) \
-  PASS(resolve_if)     \
-  PASS(resolve_loop)   \
-  PASS(trim_outputs)   \
-  PASS(fuse_gelu)
+#define ASHLAR_PIPELINE(PASS)    \
+  PASS(eliminate_dead)           \
+  PASS(resolve_if)               \
+  PASS(resolve_loop)             \
+  PASS(trim_outputs)             \
+  PASS(fuse_gelu)                \
+  PASS(fold_batch_normalization) \
+  PASS(fold_gemm_factors)        \
+  PASS(fold_scales)
 
 namespace ashlar::optimizer {
 
