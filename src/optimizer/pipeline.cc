@@ -8,6 +8,7 @@
   PASS(resolve_if)               \
   PASS(resolve_loop)             \
   PASS(trim_outputs)             \
+  PASS(fold_pads)                \
   PASS(fuse_gelu)                \
   PASS(fold_batch_normalization) \
   PASS(fold_gemm_factors)        \
