@@ -9,6 +9,7 @@
   PASS(resolve_loop)             \
   PASS(trim_outputs)             \
   PASS(fold_pads)                \
+  PASS(propagate_quantization)   \
   PASS(fuse_gelu)                \
   PASS(fold_batch_normalization) \
   PASS(fold_gemm_factors)        \
