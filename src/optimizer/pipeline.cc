@@ -10,6 +10,7 @@
   PASS(trim_outputs)             \
   PASS(fold_pads)                \
   PASS(propagate_quantization)   \
+  PASS(fuse_softmax)             \
   PASS(fuse_gelu)                \
   PASS(fold_batch_normalization) \
   PASS(fold_gemm_factors)        \
