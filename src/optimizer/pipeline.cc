@@ -14,7 +14,8 @@
   PASS(fuse_gelu)                \
   PASS(fold_batch_normalization) \
   PASS(fold_gemm_factors)        \
-  PASS(fold_scales)
+  PASS(fold_scales)              \
+  PASS(simplify_powers)
 
 namespace ashlar::optimizer {
 
