@@ -15,7 +15,8 @@
   PASS(fold_batch_normalization) \
   PASS(fold_gemm_factors)        \
   PASS(fold_scales)              \
-  PASS(simplify_powers)
+  PASS(simplify_powers)          \
+  PASS(hoist_invariant)
 
 namespace ashlar::optimizer {
 
