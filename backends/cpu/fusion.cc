@@ -194,4 +194,28 @@ std::optional<Follower> follower(const AshlarGraph* graph, const AshlarHost* hos
   return binary(graph, node, value);
 }
 
+std::vector<Columns> split_columns(const NodeView& node) {
+  if (node.op_type() != "Split" || !node.domain().empty() || node.input(0).rank() != 3) return {};
+  const std::int64_t axis = node.integer("axis"), outputs = node.output_count();
+  if (axis != 2 && axis != -1) return {};
+  std::vector<std::int64_t> sizes;
+  const std::int64_t total = node.input(0).dim(2);
+  if (node.has_input(1)) {
+    const auto constant = node.input(1).constant();
+    if (!constant) return {};
+    sizes = constant->indices();
+  } else if (total > 0 && total % outputs == 0) {
+    sizes.assign(static_cast<std::size_t>(outputs), total / outputs);
+  }
+  if (static_cast<std::int64_t>(sizes.size()) != outputs) return {};
+  std::vector<Columns> parts;
+  std::int64_t first = 0;
+  for (const std::int64_t size : sizes) {
+    if (size <= 0 || __builtin_add_overflow(first, size, &first)) return {};
+    parts.push_back({first - size, size, 0});
+  }
+  for (Columns& part : parts) part.total = first;
+  return total < 0 || total == first ? parts : std::vector<Columns>{};
+}
+
 }  // namespace ashlar::cpu

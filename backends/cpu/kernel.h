@@ -50,12 +50,21 @@ struct PostOp {
   provider::Dims operand_dims = {};
 };
 
+/// A range of columns: of a tensor's last dimension, which is `total` long.
+struct Columns {
+  std::int64_t first, count, total;
+};
+
 /// A kernel of this provider. Kernels that derive from provider::Kernel alone are LayoutRule::kPlain and absorb nothing.
 class CpuKernel : public provider::Kernel {
  public:
   virtual LayoutRule layout_rule() const { return LayoutRule::kPlain; }
   /// Called between creation and the first bind, in the order of application: true when the kernel applies `op` to its output 0.
   virtual bool fuse(const PostOp& /*op*/) { return false; }
+  /// Whether input i may be columns of a wider tensor, which then stands in its place in bind and run. Called at any time after creation.
+  virtual bool reads_columns(int /*input*/) const { return false; }
+  /// Called before the first bind, for an input that reads_columns(): it is those columns.
+  virtual void set_columns(int /*input*/, const Columns& /*columns*/) {}
   /// Called last, for kPrefers: the layout in which output 0 is wanted. Inputs tell theirs in bind.
   virtual void set_output_layout(Layout /*layout*/) {}
 };
