@@ -35,7 +35,8 @@ std::optional<PostOp> activation(const NodeView& node) {
   if (op == "Sigmoid") return PostOp{.kind = Kind::kSigmoid};
   if (op == "HardSigmoid") return PostOp{.kind = Kind::kHardSigmoid, .alpha = node.real("alpha", 0.2f), .beta = node.real("beta", 0.5f)};
   if (op == "HardSwish") return PostOp{.kind = Kind::kHardSwish};
-  if (op == "Swish" && near(node.real("alpha", 1), 1)) return PostOp{.kind = Kind::kSwish};
+  if (op == "Swish") return PostOp{.kind = Kind::kSwish, .alpha = node.real("alpha", 1)};
+  if (op == "Mish") return PostOp{.kind = Kind::kMish};
   if (op == "Tanh") return PostOp{.kind = Kind::kTanh};
   if (op == "Elu") return PostOp{.kind = Kind::kElu, .alpha = node.real("alpha", 1)};
   if (op == "Gelu") return PostOp{.kind = node.text("approximate") == "tanh" ? Kind::kGeluTanh : Kind::kGelu};
@@ -56,7 +57,7 @@ std::optional<Follower> gated(const AshlarGraph* graph, const AshlarHost* host, 
       continue;
     const auto op = activation(gate);
     if (!op) continue;
-    Follower f{.op = {.kind = Kind::kSwish}, .nodes = {gate_index, product_index}, .output = product.output_id(0)};
+    Follower f{.op = {.kind = Kind::kSwish, .alpha = 1}, .nodes = {gate_index, product_index}, .output = product.output_id(0)};
     if (op->kind == Kind::kSigmoid) return f;
     f.op.kind = Kind::kHardSwish;
     if (op->kind == Kind::kHardSigmoid && near(op->alpha, 1.f / 6) && near(op->beta, 0.5f)) return f;

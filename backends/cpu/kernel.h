@@ -32,7 +32,8 @@ struct PostOp {
     kLeakyRelu,    ///< x < 0 ? alpha * x : x
     kClip,         ///< min(max(x, alpha), beta)
     kSigmoid,      ///< 1 / (1 + exp(-x))
-    kSwish,        ///< x * sigmoid(x)
+    kSwish,        ///< x * sigmoid(alpha * x)
+    kMish,         ///< x * tanh(ln(1 + exp(x)))
     kHardSigmoid,  ///< max(0, min(1, alpha * x + beta))
     kHardSwish,    ///< x * max(0, min(1, x / 6 + 1 / 2))
     kTanh,
