@@ -177,12 +177,13 @@ class Sinking {
       order[d] = d;
       if (groups[d].empty()) return std::nullopt;
     }
-    const auto first = [&](std::size_t d) {
-      std::int64_t least = perm[groups[d][0]];
-      for (const std::size_t m : groups[d]) least = std::min(least, perm[m]);
-      return least;
+    // Groups in the order of their innermost members, so that what lies together stays so.
+    const auto innermost = [&](std::size_t d) {
+      std::int64_t last = 0;
+      for (const std::size_t m : groups[d]) last = std::max(last, perm[m]);
+      return last;
     };
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return first(a) < first(b); });
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return innermost(a) < innermost(b); });
     Perm above, behind(to.size());
     SymbolicShape before, target;
     for (std::size_t i = 0; i < order.size(); ++i) {
