@@ -129,27 +129,31 @@ void FewScores(const float* queries, std::int64_t rows, std::int64_t size, const
   }
 }
 
-/// Adds up what a query's keys weigh: scores of the keys [first, last) become weights under the maximum of all keys so far, or 0 for keys that
-/// take no part. Gives the factor that older weights are to be multiplied with.
+/// Makes weights of what queries and keys [first, last) score, in two steps, each for all rows of a block: one row's reductions hide behind
+/// the next row's work.
 class Weigh {
  public:
   explicit Weigh(float softcap)
       : capped_(softcap > 0), cap_(hn::Set(kTag, softcap)), inverse_(hn::Set(kTag, softcap > 0 ? 1 / softcap : 0.0f)) {}
 
-  float operator()(QueryRow& row, float* scores, std::int64_t first, std::int64_t last) const {
+  /// Caps and masks the scores; the largest of those that take part, and of all before.
+  float top(const QueryRow& row, float* scores, std::int64_t first, std::int64_t last) const {
+    const std::int64_t low = std::clamp(row.low, first, last), n = std::clamp(row.high, low, last) - low;
+    float* const x = scores + (low - first);
+    const float most = row.mask   ? add(x, n, FromFloats{row.mask + low})
+                       : row.keep ? add(x, n, FromBytes{row.keep + low})
+                       : capped_  ? add(x, n, None{})
+                                  : maximum(x, n);
+    return most > row.top || most != most ? most : row.top;
+  }
+  /// Scores become weights under that maximum, or 0 for keys that take no part. Gives the factor that older weights are to be multiplied
+  /// with.
+  float weights(QueryRow& row, float top, float* scores, std::int64_t first, std::int64_t last) const {
     const std::int64_t low = std::clamp(row.low, first, last), high = std::clamp(row.high, low, last);
     std::fill(scores, scores + (low - first), 0.0f);
     std::fill(scores + (high - first), scores + (last - first), 0.0f);
-    if (low == high) return 1;
-    float* const x = scores + (low - first);
-    const std::int64_t n = high - low;
-    const float tile_top = row.mask   ? add(x, n, FromFloats{row.mask + low})
-                           : row.keep ? add(x, n, FromBytes{row.keep + low})
-                           : capped_  ? add(x, n, None{})
-                                      : maximum(x, n);
-    const float top = tile_top > row.top || tile_top != tile_top ? tile_top : row.top;
-    const float factor = top == row.top ? 1.0f : std::exp(row.top - top);
-    row.sum = row.sum * factor + exponentials(x, n, top == kMasked ? 0.0f : top);
+    const float factor = top == row.top ? 1.0f : row.top == kMasked ? 0.0f : std::exp(row.top - top);
+    row.sum = row.sum * factor + exponentials(scores + (low - first), high - low, top == kMasked ? 0.0f : top);
     row.top = top;
     return factor;
   }
@@ -344,8 +348,13 @@ class Attend {
     } else {
       packed_scores(tile, first, last);
     }
+    float* const scores = scores_ + (first - tile.first);
+    std::array<float, kQueryBlock> tops;
+    for (std::int64_t i = 0; i < rows_; ++i)
+      tops[static_cast<std::size_t>(i)] = weigh_.top(row_[static_cast<std::size_t>(i)], scores + i * kTileKeys, first, last);
     for (std::int64_t i = 0; i < rows_; ++i) {
-      const float factor = weigh_(row_[static_cast<std::size_t>(i)], scores_ + i * kTileKeys + (first - tile.first), first, last);
+      const auto at = static_cast<std::size_t>(i);
+      const float factor = weigh_.weights(row_[at], tops[at], scores + i * kTileKeys, first, last);
       float* out = output_ + i * value_row_;
       if (started_ && factor != 1) Scale(out, value_row_, factor, out);
     }

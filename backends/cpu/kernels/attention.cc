@@ -97,8 +97,8 @@ class Attention final : public CpuKernel {
     const HeadLayout past_key(past_dims(s, s.size), 0), past_value(past_dims(s, s.value_size), 0);
     o.past_k = past_key.rows(data(kPastKey));
     o.past_v = past_value.rows(data(kPastValue));
-    const bool keys = join(context, kPresentKey, s, s.size, o.past_k, o.k);
-    const bool values = join(context, kPresentValue, s, s.value_size, o.past_v, o.v);
+    const bool keys = context.has_output(kPresentKey), values = context.has_output(kPresentValue);
+    if (keys || values) join(context, s, o);
     if (keys && values && s.past > 0) {
       const HeadLayout key(present_dims(s, s.size), 0), value(present_dims(s, s.value_size), 0);
       o.k = key.rows(context.output(kPresentKey).data<float>());
@@ -152,21 +152,20 @@ class Attention final : public CpuKernel {
   static Dims past_dims(const AttentionShape& s, std::int64_t size) { return {s.batch, s.kv_heads, s.past, size}; }
   static Dims present_dims(const AttentionShape& s, std::int64_t size) { return {s.batch, s.kv_heads, s.keys(), size}; }
 
-  /// Writes the past rows and the fresh ones to the output that presents them; whether there is one.
-  static bool join(const RunContext& context, int output, const AttentionShape& s, std::int64_t size, const HeadRows<const float>& past,
-                   const HeadRows<const float>& fresh) {
-    if (!context.has_output(output)) return false;
-    float* const to = context.output(output).mutable_data<float>();
-    context.parallel_for(s.batch * s.kv_heads, std::max<std::int64_t>(1, kBytesPerChunk / (4 * std::max<std::int64_t>(1, s.keys() * size))),
-                         [&](std::int64_t begin, std::int64_t end) {
-                           for (std::int64_t m = begin; m < end; ++m) {
-                             const std::int64_t b = m / s.kv_heads, h = m % s.kv_heads;
-                             float* row = to + m * s.keys() * size;
-                             if (s.past * size > 0) copy_rows(past, b, h, s.past, size, row);
-                             copy_rows(fresh, b, h, s.fresh, size, row + s.past * size);
-                           }
-                         });
-    return true;
+  /// Writes the past rows and the fresh ones to the outputs that present them.
+  static void join(const RunContext& context, const AttentionShape& s, const AttentionOperands& o) {
+    const std::int64_t heads = s.batch * s.kv_heads, bytes = 4 * std::max<std::int64_t>(1, s.keys() * s.size);
+    context.parallel_for(2 * heads, std::max<std::int64_t>(1, 4 * kBytesPerChunk / bytes), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const bool key = i < heads;
+        const int output = key ? kPresentKey : kPresentValue;
+        if (!context.has_output(output)) continue;
+        const std::int64_t m = i % heads, b = m / s.kv_heads, h = m % s.kv_heads, size = key ? s.size : s.value_size;
+        float* const to = context.output(output).mutable_data<float>() + m * s.keys() * size;
+        copy_rows(key ? o.past_k : o.past_v, b, h, s.past, size, to);
+        copy_rows(key ? o.k : o.v, b, h, s.fresh, size, to + s.past * size);
+      }
+    });
   }
   static void copy_rows(const HeadRows<const float>& from, std::int64_t b, std::int64_t h, std::int64_t count, std::int64_t size,
                         float* to) {
