@@ -103,7 +103,7 @@ void Editor::learn() {
     // Dimensions of one name are one number: of the model's inputs, that is what the format says. What goes into a body may change with each trip.
     if (!is_body() && facts_[v].shape)
       for (std::size_t i = 0; i < type.shape->size(); ++i)
-        if (const Dim& d = (*type.shape)[i]; !d.fixed() && !d.symbol.empty()) (*facts_[v].shape)[i] = model_.dims.symbol(d.symbol);
+        if (const Dim& d = (*type.shape)[i]; !d.fixed() && ops::names_a_dimension(d.symbol)) (*facts_[v].shape)[i] = model_.dims.symbol(d.symbol);
   }
   learn_captured();
   for (NodeIndex n = 0; n < node_count(); ++n)
@@ -354,7 +354,7 @@ void Editor::name_nodes(Patch& patch) {
     if (base.empty()) base = made.id;
     else base += "/" + made.op_type;
     made.id = base;
-    for (int i = 1; !model_.ids.insert(made.id).second; ++i) made.id = base + "_" + std::to_string(i);
+    for (int k = 1; !model_.ids.insert(made.id).second; ++k) made.id = base + "_" + std::to_string(k);
   }
 }
 
