@@ -5,6 +5,10 @@
 // In the order in which they run. Each name is a function `Pass NAME()`.
 #define ASHLAR_PIPELINE(PASS) \
   PASS(eliminate_dead)        \
+  PASS(eliminate_identity)    \
+  PASS(fold_constants)        \
+  PASS(simplify_casts)        \
+  PASS(eliminate_common)      \
   PASS(fuse_gelu)
 
 namespace ashlar::optimizer {
