@@ -170,7 +170,8 @@ class Editor {
   std::vector<std::pair<std::string, Editor*>> bodies(NodeIndex n);
   /// The outer value that a value of this body stands for; kNone.
   ValueId captured_from(ValueId v) const { return v < captured_.size() ? captured_[v] : kNone; }
-  const Editor* outer() const { return outer_; }
+  /// The graph around this body; null for the main graph.
+  Editor* outer() const { return outer_; }
   /// A value of this body that stands for a value of the graph around it, captured now if it was not.
   ValueId capture(ValueId outer_value);
 
