@@ -353,13 +353,16 @@ void Editor::name_nodes(Patch& patch) {
   };
   all = collect(patch.removed_);
   std::unordered_set<std::string> reused;
-  for (Node& made : patch.added_) {
+  for (std::size_t i = 0; i < patch.added_.size(); ++i) {
+    Node& made = patch.added_[i];
     if (made.origins.empty()) made.origins = all;
     // The node whose output it writes gives its id to it, else a new one is made of the last that goes.
     std::string base;
     for (const NodeIndex n : patch.removed_)
       for (const ValueId v : node(n).outputs)
         if (v != kNone && std::find(made.outputs.begin(), made.outputs.end(), v) != made.outputs.end()) base = node(n).id;
+    const NodeIndex one = patch.bases_[i];
+    if (one != kNone && std::find(patch.removed_.begin(), patch.removed_.end(), one) != patch.removed_.end()) base = node(one).id;
     if (!base.empty() && reused.insert(base).second) {
       made.id = base;
       continue;

@@ -152,7 +152,7 @@ class Matcher {
     std::string wanted = "left out";
     if (o.kind == Operand::Kind::kLiteral) {
       const auto number = v == kNone ? std::nullopt : editor_.scalar(v);
-      return "an operand of " + op_of(n) + " is " + (number ? fmt::format("{}", *number) : which) + ", not " + fmt::format("{}", o.literal);
+      return "an operand of " + op_of(n) + " is " + (number ? fmt::format("{}", static_cast<float>(*number)) : which) + ", not " + fmt::format("{}", o.literal);
     }
     if (o.kind == Operand::Kind::kName) wanted = match.bound_[o.variable] ? editor_.value(match.values_[o.variable]).name : "constant";
     return std::string(what) + " of " + op_of(n) + " is " + which + ", not " + wanted;
@@ -177,30 +177,44 @@ class Matcher {
     }
     if (line.inputs.size() < node.inputs.size()) return failed(matched, [&] { return op_of(n) + " has " + std::to_string(node.inputs.size()) + " inputs"; });
     const bool swaps = commutes(line) && node.inputs.size() == 2;
-    // An operand that says more (a literal, a value that is known) is tried first.
+    int agreed = -1;
+    std::string reason;  // of the order in which more operands agree
     for (int order = 0; order < (swaps ? 2 : 1); ++order) {
       Match attempt = match;
-      bool good = true;
-      for (std::size_t i = 0; i < line.inputs.size() && good; ++i) {
+      std::size_t wrong = line.inputs.size();
+      int agree = 0;
+      const auto operand = [&](std::size_t i) {
         const std::size_t from = order ? 1 - i : i;
-        const ValueId v = from < node.inputs.size() ? node.inputs[from] : kNone;
-        good = assign(attempt, line.inputs[i], v);
-        if (!good && order + 1 == (swaps ? 2 : 1)) failed(matched, [&] { return mismatch(attempt, line.inputs[i], v, n, "an operand"); });
+        return from < node.inputs.size() ? node.inputs[from] : kNone;
+      };
+      for (std::size_t i = line.inputs.size(); i-- > 0;) {
+        if (assign(attempt, line.inputs[i], operand(i))) ++agree;
+        else wrong = i;
       }
-      if (good && !keeps_rank(line, n)) return failed(matched, [&] { return "a constant of " + op_of(n) + " may add dimensions"; });
-      if (good && step(attempt, k + 1, n, matched + 1)) return accept(match, attempt);
+      if (wrong != line.inputs.size()) {
+        if (agree > agreed && matched > best_) reason = mismatch(attempt, line.inputs[wrong], operand(wrong), n, "an operand");
+        agreed = std::max(agreed, agree);
+      } else if (const ValueId shaping = shaping_literal(line, node); shaping != kNone) {
+        return failed(matched, [&] { return editor_.value(shaping).name + " may give the result of " + op_of(n) + " another rank"; });
+      } else if (step(attempt, k + 1, n, matched + 1)) {
+        return accept(match, attempt);
+      }
     }
-    return false;
+    return failed(matched, [&] { return reason; });
   }
 
-  /// Whether constants of one element that the line takes for numbers leave the result the other operand's rank.
-  bool keeps_rank(const Line& line, NodeIndex n) const {
-    const auto literal = [](const Operand& o) { return o.kind == Operand::Kind::kLiteral; };
-    const Node& node = editor_.node(n);
-    if (node.inputs.size() != 2 || std::none_of(line.inputs.begin(), line.inputs.end(), literal)) return true;
-    const std::optional<std::size_t> a = editor_.rank(node.inputs[0]), b = editor_.rank(node.inputs[1]);
-    const std::optional<std::size_t> number = editor_.scalar(node.inputs[1]) ? b : a, other = editor_.scalar(node.inputs[1]) ? a : b;
-    return number == 0u || (other && number && *other >= *number);
+  /// A constant of one element that the line matches as a literal and that may have more dimensions than what it is broadcast with.
+  ValueId shaping_literal(const Line& line, const Node& node) const {
+    constexpr std::array<std::string_view, 13> ops = {"Add", "Div",  "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual",
+                                                      "Max", "Min",  "Mul",   "Pow",     "Sub",            "Where"};
+    if (!line.domain.empty() || std::find(ops.begin(), ops.end(), line.op) == ops.end()) return kNone;
+    if (std::none_of(line.inputs.begin(), line.inputs.end(), [](const Operand& o) { return o.kind == Operand::Kind::kLiteral; })) return kNone;
+    std::size_t rank = 0;  // of what is no constant of one element
+    for (const ValueId v : node.inputs)
+      if (v != kNone && !editor_.scalar(v)) rank = std::max(rank, editor_.rank(v).value_or(0));
+    for (const ValueId v : node.inputs)
+      if (v != kNone && editor_.scalar(v) && editor_.rank(v).value_or(0) > rank) return v;
+    return kNone;
   }
 
   bool finish(Match& match, int matched) {

@@ -5,6 +5,10 @@
 // In the order in which they run. Each name is a function `Pass NAME()`.
 #define ASHLAR_PIPELINE(PASS) \
   PASS(eliminate_dead)        \
+  PASS(simplify_shapes)       \
+  PASS(merge_reshapes)        \
+  PASS(merge_transposes)      \
+  PASS(sink_transposes)       \
   PASS(fuse_gelu)
 
 namespace ashlar::optimizer {
