@@ -2,7 +2,9 @@
 #include "optimizer/editor.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <queue>
 
 #include <ashlar/error.h>
@@ -24,6 +26,19 @@ template <class T> double read(const void* p) {
   T value;
   std::memcpy(&value, p, sizeof(T));
   return static_cast<double>(value);
+}
+
+/// A number of 16 bits, so many of them its fraction's.
+double small_float(const void* p, int fraction_bits) {
+  std::uint16_t bits = 0;
+  std::memcpy(&bits, p, sizeof(bits));
+  const int exponent_bits = 15 - fraction_bits, bias = (1 << (exponent_bits - 1)) - 1;
+  const int exponent = (bits >> fraction_bits) & ((1 << exponent_bits) - 1), fraction = bits & ((1 << fraction_bits) - 1);
+  const double sign = bits >> 15 ? -1 : 1;
+  if (exponent == (1 << exponent_bits) - 1)
+    return fraction ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
+  const double whole = exponent ? 1 << fraction_bits : 0;
+  return sign * std::ldexp(whole + fraction, (exponent ? exponent : 1) - bias - fraction_bits);
 }
 
 }  // namespace
@@ -155,6 +170,8 @@ std::optional<double> Editor::scalar(ValueId v) const {
     case DType::kFloat64: return read<double>(t->raw());
     case DType::kInt64: return read<std::int64_t>(t->raw());
     case DType::kInt32: return read<std::int32_t>(t->raw());
+    case DType::kFloat16: return small_float(t->raw(), 10);
+    case DType::kBFloat16: return small_float(t->raw(), 7);
     default: return std::nullopt;
   }
 }
