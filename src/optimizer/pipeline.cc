@@ -12,6 +12,7 @@
   PASS(simplify_slices)       \
   PASS(simplify_concats)      \
   PASS(merge_reshapes)        \
+  PASS(merge_reductions)      \
   PASS(merge_transposes)      \
   PASS(sink_transposes)       \
   PASS(eliminate_common)      \
