@@ -5,6 +5,16 @@
 // In the order in which they run. Each name is a function `Pass NAME()`.
 #define ASHLAR_PIPELINE(PASS) \
   PASS(eliminate_dead)        \
+  PASS(eliminate_identity)    \
+  PASS(simplify_shapes)       \
+  PASS(fold_constants)        \
+  PASS(simplify_casts)        \
+  PASS(simplify_slices)       \
+  PASS(simplify_concats)      \
+  PASS(merge_reshapes)        \
+  PASS(merge_transposes)      \
+  PASS(sink_transposes)       \
+  PASS(eliminate_common)      \
   PASS(fuse_gelu)
 
 namespace ashlar::optimizer {
