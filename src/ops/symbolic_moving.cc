@@ -389,7 +389,7 @@ Facts depth_to_space(const Call& c) {
 
 Facts nonzero(const Call& c) {
   if (!c.shape(0)) return {};
-  return one(SymbolicShape{DimExpr(static_cast<std::int64_t>(std::max<std::size_t>(1, c.shape(0)->size()))), c.table.fresh()});
+  return one(SymbolicShape{DimExpr(static_cast<std::int64_t>(c.shape(0)->size())), c.table.fresh()});
 }
 
 constexpr auto kRows = std::to_array<FactsRow>({
