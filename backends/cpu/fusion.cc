@@ -35,7 +35,8 @@ std::optional<PostOp> activation(const NodeView& node) {
   if (op == "Sigmoid") return PostOp{.kind = Kind::kSigmoid};
   if (op == "HardSigmoid") return PostOp{.kind = Kind::kHardSigmoid, .alpha = node.real("alpha", 0.2f), .beta = node.real("beta", 0.5f)};
   if (op == "HardSwish") return PostOp{.kind = Kind::kHardSwish};
-  if (op == "Swish" && near(node.real("alpha", 1), 1)) return PostOp{.kind = Kind::kSwish};
+  if (op == "Swish") return PostOp{.kind = Kind::kSwish, .alpha = node.real("alpha", 1)};
+  if (op == "Mish") return PostOp{.kind = Kind::kMish};
   if (op == "Tanh") return PostOp{.kind = Kind::kTanh};
   if (op == "Elu") return PostOp{.kind = Kind::kElu, .alpha = node.real("alpha", 1)};
   if (op == "Gelu") return PostOp{.kind = node.text("approximate") == "tanh" ? Kind::kGeluTanh : Kind::kGelu};
@@ -56,7 +57,7 @@ std::optional<Follower> gated(const AshlarGraph* graph, const AshlarHost* host, 
       continue;
     const auto op = activation(gate);
     if (!op) continue;
-    Follower f{.op = {.kind = Kind::kSwish}, .nodes = {gate_index, product_index}, .output = product.output_id(0)};
+    Follower f{.op = {.kind = Kind::kSwish, .alpha = 1}, .nodes = {gate_index, product_index}, .output = product.output_id(0)};
     if (op->kind == Kind::kSigmoid) return f;
     f.op.kind = Kind::kHardSwish;
     if (op->kind == Kind::kHardSigmoid && near(op->alpha, 1.f / 6) && near(op->beta, 0.5f)) return f;
@@ -192,6 +193,30 @@ std::optional<Follower> follower(const AshlarGraph* graph, const AshlarHost* hos
   if (const auto op = activation(node); op && node.input_id(0) == value)
     return Follower{.op = *op, .nodes = {node.index()}, .output = node.output_id(0)};
   return binary(graph, node, value);
+}
+
+std::vector<Columns> split_columns(const NodeView& node) {
+  if (node.op_type() != "Split" || !node.domain().empty() || node.input(0).rank() != 3) return {};
+  const std::int64_t axis = node.integer("axis"), outputs = node.output_count();
+  if (axis != 2 && axis != -1) return {};
+  std::vector<std::int64_t> sizes;
+  const std::int64_t total = node.input(0).dim(2);
+  if (node.has_input(1)) {
+    const auto constant = node.input(1).constant();
+    if (!constant) return {};
+    sizes = constant->indices();
+  } else if (total > 0 && total % outputs == 0) {
+    sizes.assign(static_cast<std::size_t>(outputs), total / outputs);
+  }
+  if (static_cast<std::int64_t>(sizes.size()) != outputs) return {};
+  std::vector<Columns> parts;
+  std::int64_t first = 0;
+  for (const std::int64_t size : sizes) {
+    if (size <= 0 || __builtin_add_overflow(first, size, &first)) return {};
+    parts.push_back({first - size, size, 0});
+  }
+  for (Columns& part : parts) part.total = first;
+  return total < 0 || total == first ? parts : std::vector<Columns>{};
 }
 
 }  // namespace ashlar::cpu

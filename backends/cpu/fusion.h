@@ -35,4 +35,7 @@ struct Follower {
 /// addition or a product.
 std::optional<Follower> follower(const AshlarGraph* graph, const AshlarHost* host, const Uses& uses, std::uint32_t value);
 
+/// The parts of a Split of a rank 3 tensor's last dimension into sizes that are known, in order of the outputs; else none.
+std::vector<Columns> split_columns(const provider::NodeView& node);
+
 }  // namespace ashlar::cpu

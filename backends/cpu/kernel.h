@@ -32,7 +32,8 @@ struct PostOp {
     kLeakyRelu,    ///< x < 0 ? alpha * x : x
     kClip,         ///< min(max(x, alpha), beta)
     kSigmoid,      ///< 1 / (1 + exp(-x))
-    kSwish,        ///< x * sigmoid(x)
+    kSwish,        ///< x * sigmoid(alpha * x)
+    kMish,         ///< x * tanh(ln(1 + exp(x)))
     kHardSigmoid,  ///< max(0, min(1, alpha * x + beta))
     kHardSwish,    ///< x * max(0, min(1, x / 6 + 1 / 2))
     kTanh,
@@ -50,12 +51,21 @@ struct PostOp {
   provider::Dims operand_dims = {};
 };
 
+/// A range of columns: of a tensor's last dimension, which is `total` long.
+struct Columns {
+  std::int64_t first, count, total;
+};
+
 /// A kernel of this provider. Kernels that derive from provider::Kernel alone are LayoutRule::kPlain and absorb nothing.
 class CpuKernel : public provider::Kernel {
  public:
   virtual LayoutRule layout_rule() const { return LayoutRule::kPlain; }
   /// Called between creation and the first bind, in the order of application: true when the kernel applies `op` to its output 0.
   virtual bool fuse(const PostOp& /*op*/) { return false; }
+  /// Whether input i may be columns of a wider tensor, which then stands in its place in bind and run. Called at any time after creation.
+  virtual bool reads_columns(int /*input*/) const { return false; }
+  /// Called before the first bind, for an input that reads_columns(): it is those columns.
+  virtual void set_columns(int /*input*/, const Columns& /*columns*/) {}
   /// Called last, for kPrefers: the layout in which output 0 is wanted. Inputs tell theirs in bind.
   virtual void set_output_layout(Layout /*layout*/) {}
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "fusion.h"
@@ -59,6 +60,7 @@ class Lowering {
       const std::uint32_t last = *std::max_element(step.nodes.begin(), step.nodes.end());
       steps.emplace_back(last, std::move(step));
     }
+    absorb_splits(steps);
     std::stable_sort(steps.begin(), steps.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (auto& [last, step] : steps) add(std::move(step));
     return std::move(program_);
@@ -80,6 +82,53 @@ class Lowering {
       step.nodes.insert(step.nodes.end(), next->nodes.begin(), next->nodes.end());
       step.outputs[0] = next->output;
     }
+  }
+
+  using Steps = std::vector<std::pair<std::uint32_t, KernelStep>>;
+  struct ColumnsRead {
+    KernelStep* reader;
+    int input;
+    Columns columns;
+  };
+
+  /// A Split of the last dimension whose parts are read by kernels that read columns, and by nothing else, is no step: they read its input.
+  void absorb_splits(Steps& steps) {
+    std::map<std::uint32_t, KernelStep*> step_of;  // by the node it is made for
+    for (auto& [last, step] : steps) step_of[step.nodes.front()] = &step;
+    for (auto& [last, step] : steps) {
+      const NodeView split(graph_, step.nodes.front(), host_);
+      const auto reads = reads_of_parts(split, step_of);
+      if (!reads) continue;
+      for (const ColumnsRead& read : *reads) {
+        cpu_kernel(*read.reader)->set_columns(read.input, read.columns);
+        read.reader->inputs[static_cast<std::size_t>(read.input)] = split.input_id(0);
+        if (read.reader->nodes.back() != split.index()) read.reader->nodes.push_back(split.index());
+      }
+      step.kernel = nullptr;
+    }
+    std::erase_if(steps, [](const auto& entry) { return !entry.second.kernel; });
+  }
+
+  std::optional<std::vector<ColumnsRead>> reads_of_parts(const NodeView& split, const std::map<std::uint32_t, KernelStep*>& step_of) const {
+    const std::vector<Columns> parts = split_columns(split);
+    if (parts.empty()) return std::nullopt;
+    std::vector<ColumnsRead> reads;
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      const std::uint32_t id = split.output_id(static_cast<int>(part));
+      if (id == ASHLAR_NONE) continue;
+      if (uses_.leaves(id)) return std::nullopt;
+      for (const std::uint32_t n : uses_.readers(id)) {
+        const auto at = step_of.find(n);
+        const CpuKernel* kernel = at == step_of.end() ? nullptr : cpu_kernel(*at->second);
+        const NodeView reader(graph_, n, host_);
+        for (int i = 0; i < reader.input_count(); ++i) {
+          if (reader.input_id(i) != id) continue;
+          if (!kernel || !kernel->reads_columns(i)) return std::nullopt;
+          reads.push_back({at->second, i, parts[part]});
+        }
+      }
+    }
+    return reads;
   }
 
   ValueView value(std::uint32_t id) const {

@@ -151,7 +151,8 @@ dnnl::post_ops onednn_post_ops(const std::vector<PostOp>& ops, const std::vector
       case Kind::kLeakyRelu: out.append_eltwise(algorithm::eltwise_relu, op.alpha, 0); break;
       case Kind::kClip: out.append_eltwise(algorithm::eltwise_clip, op.alpha, op.beta); break;
       case Kind::kSigmoid: out.append_eltwise(algorithm::eltwise_logistic, 0, 0); break;
-      case Kind::kSwish: out.append_eltwise(algorithm::eltwise_swish, 1, 0); break;
+      case Kind::kSwish: out.append_eltwise(algorithm::eltwise_swish, op.alpha, 0); break;
+      case Kind::kMish: out.append_eltwise(algorithm::eltwise_mish, 0, 0); break;
       case Kind::kHardSigmoid: out.append_eltwise(algorithm::eltwise_hardsigmoid, op.alpha, op.beta); break;
       case Kind::kHardSwish: out.append_eltwise(algorithm::eltwise_hardswish, 1.f / 6, 0.5f); break;
       case Kind::kTanh: out.append_eltwise(algorithm::eltwise_tanh, 0, 0); break;

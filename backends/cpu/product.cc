@@ -9,6 +9,7 @@
 #define HWY_TARGET_INCLUDE "product.cc"
 #include <hwy/foreach_target.h>
 
+#include "product_tile-inl.h"
 #include "simd.h"
 
 #ifndef ASHLAR_CPU_PRODUCT_ONCE
@@ -37,20 +38,6 @@ struct ProductGeometry {
   const char* name;
 };
 
-struct TileOperands {
-  const float* a;
-  std::int64_t a_stride;
-  const float* b;
-  std::int64_t b_stride;
-  std::int64_t depth;
-  float* c;
-  std::int64_t c_stride;
-  std::int64_t last_lanes;  // elements of a row's last vector that exist
-  bool add;                 // to what C holds
-  const char* ahead;        // what later tiles read: fetched on the way, ahead_step bytes for each step of the depth
-  std::int64_t ahead_step;
-};
-
 }  // namespace ashlar::cpu
 #endif
 
@@ -58,28 +45,11 @@ HWY_BEFORE_NAMESPACE();
 namespace ashlar::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using FloatTag = hn::ScalableTag<float>;
-using Vector = hn::Vec<FloatTag>;
-constexpr FloatTag kTag;
-constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(kTag));
-
-#if HWY_MAX_BYTES == 64
-constexpr int kBlockRows = 6, kPanelVectors = 4;
-#else
-constexpr int kBlockRows = 6, kPanelVectors = 2;
-#endif
 constexpr std::int64_t kDepthBlock = 128;
 constexpr std::int64_t kRowBlockGroup = 144 / kBlockRows;
 constexpr std::int64_t kPanelGroup = 512 / (kLanes * kPanelVectors);
 constexpr std::int64_t kAhead = 1024;  // floats before the reader, where each is read once
 constexpr std::int64_t kScratchFloats = kDepthBlock * kPanelGroup * kPanelVectors * kLanes;
-
-/// Panels of a matrix are as even as whole vectors make them.
-struct Panels {
-  std::int64_t vectors, count;
-  explicit Panels(std::int64_t columns) : vectors((columns + kLanes - 1) / kLanes), count((vectors + kPanelVectors - 1) / kPanelVectors) {}
-  std::int64_t first_vector(std::int64_t panel) const { return vectors * panel / count; }
-};
 
 /// The first `lanes` elements of v to `to`, added to what it holds or not; touches nothing behind them.
 HWY_INLINE void StoreLast(Vector v, float* to, std::int64_t lanes, bool add) {
@@ -134,14 +104,13 @@ template <int R, int V> void Tile(const TileOperands& t) {
   }
 }
 
-using TileFunction = void (*)(const TileOperands&);
 template <int R, std::size_t... V> constexpr std::array<TileFunction, kPanelVectors> TileRow(std::index_sequence<V...>) {
   return {&Tile<R, static_cast<int>(V) + 1>...};
 }
-template <std::size_t... R> constexpr std::array<std::array<TileFunction, kPanelVectors>, kBlockRows> TileTable(std::index_sequence<R...>) {
+template <std::size_t... R> constexpr Tiles TileTable(std::index_sequence<R...>) {
   return {TileRow<static_cast<int>(R) + 1>(std::make_index_sequence<kPanelVectors>())...};
 }
-constexpr auto kTiles = TileTable(std::make_index_sequence<kBlockRows>());
+constinit const Tiles kTiles = TileTable(std::make_index_sequence<kBlockRows>());
 
 inline float LoadFloat(const char* bytes, std::int64_t index) {
   float value;

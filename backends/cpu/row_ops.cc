@@ -16,6 +16,7 @@ constexpr Name kNames[] = {
     {PostOp::Kind::kClip, "Clip"},
     {PostOp::Kind::kSigmoid, "Sigmoid"},
     {PostOp::Kind::kSwish, "Swish"},
+    {PostOp::Kind::kMish, "Mish"},
     {PostOp::Kind::kHardSigmoid, "HardSigmoid"},
     {PostOp::Kind::kHardSwish, "HardSwish"},
     {PostOp::Kind::kTanh, "Tanh"},
@@ -36,8 +37,7 @@ bool RowOps::append(const PostOp& op) {
   if (ops_.size() == kMost) return false;
   for (const Name& name : kNames) {
     if (name.kind != op.kind) continue;
-    Op row{
-        .tile = float_tile(name.tile, {op.kind == PostOp::Kind::kSwish ? 1.0f : op.alpha, op.beta}), .input = op.input, .values = {1.0f}};
+    Op row{.tile = float_tile(name.tile, {op.alpha, op.beta}), .input = op.input, .values = {1.0f}};
     if (op.kind == PostOp::Kind::kClip) {
       row.constants = 2;
       row.values = {op.alpha, op.beta};

@@ -9,6 +9,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "rows.cc"
 #include <hwy/foreach_target.h>
+#include "row_math-inl.h"
 #include "simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -25,48 +26,9 @@ constexpr std::int64_t kBlock = 4096;  // elements of a row whose sum stays in f
 constexpr std::int64_t kStack = 128;   // rows of columns whose sum stays in one register
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-/// The first `count` floats, at most a vector; the other lanes are `fill`.
-HWY_INLINE V load_part(const float* from, std::int64_t count, V fill) {
-  if (count >= kLanes) return hn::LoadU(kD, from);
-#if HWY_TARGET <= HWY_AVX3 && !HWY_MEM_OPS_MIGHT_FAULT
-  const auto mask = hn::FirstN(kD, static_cast<std::size_t>(count));
-  return hn::IfThenElse(mask, hn::MaskedLoad(mask, kD, from), fill);
-#else
-  HWY_ALIGN float part[kLanes];
-  hn::Store(fill, kD, part);
-  for (std::int64_t i = 0; i < count; ++i) part[i] = from[i];
-  return hn::Load(kD, part);
-#endif
-}
-HWY_INLINE void store_part(V v, float* to, std::int64_t count) {
-  if (count >= kLanes) return hn::StoreU(v, kD, to);
-#if HWY_TARGET <= HWY_AVX3 && !HWY_MEM_OPS_MIGHT_FAULT
-  hn::BlendedStore(v, hn::FirstN(kD, static_cast<std::size_t>(count)), kD, to);
-#else
-  HWY_ALIGN float part[kLanes];
-  hn::Store(v, kD, part);
-  for (std::int64_t i = 0; i < count; ++i) to[i] = part[i];
-#endif
-}
-
-/// e^x for x <= 0 and NaN; Cephes' expf (S. Moshier): x = k ln 2 + r, a polynomial for e^r, 2^k by adding to the exponent.
-HWY_INLINE V exponential(V x) {
-  const hn::RebindToSigned<D> di;
-  const V magic = hn::Set(kD, 0x1.8p23f);
-  const V t = hn::MulAdd(x, hn::Set(kD, 1.44269504088896341f), magic);
-  const V k = hn::Sub(t, magic);
-  V r = hn::NegMulAdd(k, hn::Set(kD, 0.693359375f), x);
-  r = hn::NegMulAdd(k, hn::Set(kD, -2.12194440e-4f), r);
-  V p = hn::Set(kD, 1.9875691500e-4f);
-  p = hn::MulAdd(p, r, hn::Set(kD, 1.3981999507e-3f));
-  p = hn::MulAdd(p, r, hn::Set(kD, 8.3334519073e-3f));
-  p = hn::MulAdd(p, r, hn::Set(kD, 4.1665795894e-2f));
-  p = hn::MulAdd(p, r, hn::Set(kD, 1.6666665459e-1f));
-  p = hn::MulAdd(p, r, hn::Set(kD, 5.0000001201e-1f));
-  p = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(kD, 1.0f));
-  const auto scaled = hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, t)));
-  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(kD, -87.0f)), hn::BitCast(kD, scaled));
-}
+HWY_INLINE V load_part(const float* from, std::int64_t count, V fill) { return LoadPart(kD, from, count, fill); }
+HWY_INLINE void store_part(V v, float* to, std::int64_t count) { StorePart(kD, v, to, count); }
+HWY_INLINE V exponential(V x) { return ExpOfNegative(kD, x); }
 
 struct Additive {
   static constexpr bool kBlocked = true;

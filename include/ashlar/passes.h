@@ -71,6 +71,12 @@ struct Optimization {
   std::int64_t nanoseconds = 0;                                      ///< of everything
   std::int64_t folding_nanoseconds = 0;                              ///< of that, the pass that computes constants
 
+  /// Which rewrites a node took part in, as indices into rewrites, in order: those that made it of others, and those that made others of it. `node` is an
+  /// id of the model or of the session.
+  ASHLAR_API std::vector<std::size_t> history(const std::string& node) const;
+  /// The ids that stand in a node's place after all rewrites: its own where it is still there, none where it went without a successor.
+  ASHLAR_API std::vector<std::string> successors(const std::string& node) const;
+
   /// {"schema": 1, "nodes_before": ..., "passes": [...], "rewrites": [...], "near_misses": [...]}
   ASHLAR_API std::string to_json() const;
 };

@@ -44,6 +44,9 @@ class DimExpr {
   std::vector<Term> terms_;  ///< sorted by atoms, no factor is 0
 };
 
+/// Whether dimensions with this symbol are one number wherever it stands. Some exporters write "?" or "None" for each that they do not know.
+bool names_a_dimension(const std::string& symbol);
+
 /// The atoms of one model, and arithmetic that makes an atom, the same one each time, of what is no polynomial. Nothing where a result is not
 /// known, or may be below 0 and is no polynomial.
 class DimTable {

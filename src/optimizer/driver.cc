@@ -125,8 +125,12 @@ class Driver {
       bool changed = true;
       for (int round = 0; round < kMostRounds && changed; ++round) {
         changed = false;
-        for (std::size_t i = 0; i < passes_.size(); ++i)
-          if (model_.report.passes[first + i].enabled) changed = run(i, editor, model_.report.passes[first + i]) || changed;
+        for (const bool late : {false, true}) {
+          if (changed) break;
+          for (std::size_t i = 0; i < passes_.size(); ++i)
+            if (passes_[i].late == late && model_.report.passes[first + i].enabled)
+              changed = run(i, editor, model_.report.passes[first + i]) || changed;
+        }
       }
       if (model_.rewrites_left != 0) editor.write_shapes();
     }

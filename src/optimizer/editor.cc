@@ -2,7 +2,9 @@
 #include "optimizer/editor.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <queue>
 
 #include <ashlar/error.h>
@@ -25,6 +27,19 @@ template <class T> double read(const void* p) {
   T value;
   std::memcpy(&value, p, sizeof(T));
   return static_cast<double>(value);
+}
+
+/// A number of 16 bits, so many of them its fraction's.
+double small_float(const void* p, int fraction_bits) {
+  std::uint16_t bits = 0;
+  std::memcpy(&bits, p, sizeof(bits));
+  const int exponent_bits = 15 - fraction_bits, bias = (1 << (exponent_bits - 1)) - 1;
+  const int exponent = (bits >> fraction_bits) & ((1 << exponent_bits) - 1), fraction = bits & ((1 << fraction_bits) - 1);
+  const double sign = bits >> 15 ? -1 : 1;
+  if (exponent == (1 << exponent_bits) - 1)
+    return fraction ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
+  const double whole = exponent ? 1 << fraction_bits : 0;
+  return sign * std::ldexp(whole + fraction, (exponent ? exponent : 1) - bias - fraction_bits);
 }
 
 }  // namespace
@@ -110,7 +125,7 @@ void Editor::learn() {
     // Dimensions of one name are one number: of the model's inputs, that is what the format says. What goes into a body may change with each trip.
     if (!is_body() && facts_[v].shape)
       for (std::size_t i = 0; i < type.shape->size(); ++i)
-        if (const Dim& d = (*type.shape)[i]; !d.fixed() && !d.symbol.empty()) (*facts_[v].shape)[i] = model_.dims.symbol(d.symbol);
+        if (const Dim& d = (*type.shape)[i]; !d.fixed() && ops::names_a_dimension(d.symbol)) (*facts_[v].shape)[i] = model_.dims.symbol(d.symbol);
   }
   learn_captured();
   for (NodeIndex n = 0; n < node_count(); ++n)
@@ -162,6 +177,8 @@ std::optional<double> Editor::scalar(ValueId v) const {
     case DType::kFloat64: return read<double>(t->raw());
     case DType::kInt64: return read<std::int64_t>(t->raw());
     case DType::kInt32: return read<std::int32_t>(t->raw());
+    case DType::kFloat16: return small_float(t->raw(), 10);
+    case DType::kBFloat16: return small_float(t->raw(), 7);
     default: return std::nullopt;
   }
 }
@@ -372,7 +389,8 @@ void Editor::name_nodes(Patch& patch) {
   };
   all = collect(patch.removed_);
   std::unordered_set<std::string> reused;
-  for (Node& made : patch.added_) {
+  for (std::size_t i = 0; i < patch.added_.size(); ++i) {
+    Node& made = patch.added_[i];
     if (made.origins.empty()) made.origins = all;
     if (patch.moved_.contains(made.id)) continue;
     // The node whose output it writes gives its id to it, else a new one is made of the last that goes.
@@ -380,6 +398,8 @@ void Editor::name_nodes(Patch& patch) {
     for (const NodeIndex n : patch.removed_)
       for (const ValueId v : node(n).outputs)
         if (v != kNone && std::find(made.outputs.begin(), made.outputs.end(), v) != made.outputs.end()) base = node(n).id;
+    const NodeIndex one = patch.bases_[i];
+    if (one != kNone && std::find(patch.removed_.begin(), patch.removed_.end(), one) != patch.removed_.end()) base = node(one).id;
     if (!base.empty() && reused.insert(base).second) {
       made.id = base;
       continue;
@@ -388,7 +408,7 @@ void Editor::name_nodes(Patch& patch) {
     if (base.empty()) base = made.id;
     else base += "/" + made.op_type;
     made.id = base;
-    for (int i = 1; !model_.ids.insert(made.id).second; ++i) made.id = base + "_" + std::to_string(i);
+    for (int k = 1; !model_.ids.insert(made.id).second; ++k) made.id = base + "_" + std::to_string(k);
   }
 }
 

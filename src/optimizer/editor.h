@@ -66,7 +66,7 @@ class Patch {
   explicit Patch(Editor& editor, std::string rule) : editor_(editor), rule_(std::move(rule)) {}
 
   void remove(NodeIndex node) { removed_.push_back(node); }
-  /// Nodes added from here on come of these alone, not of all that the patch removes.
+  /// Nodes added from here on come of these alone, not of all that the patch removes. The first one that comes of a single removed node takes its id.
   void origins_of(std::vector<NodeIndex> nodes) { from_ = std::move(nodes); }
   /// A new node of the operator's newest form, "Op" or "ashlar::Op", whose outputs are new values of inferred types (one unless `outputs` says).
   /// Attributes that the form has defaults for are filled in.
@@ -77,11 +77,14 @@ class Patch {
   /// The same, but writes those values (kNone: left out).
   void add_writing(const std::string& op, std::vector<ValueId> inputs, std::vector<ValueId> outputs, Attributes attributes = {});
   /// A node as it is (its id is made unique). Its outputs are values of the graph.
-  void add_node(Node node) { added_.push_back(std::move(node)); }
+  void add_node(Node node) {
+    added_.push_back(std::move(node));
+    bases_.push_back(kNone);
+  }
   /// A node that leaves a body which goes with this patch: it keeps its id, and no provider is asked about it.
   void move_in(Node node) {
     moved_.insert(node.id);
-    added_.push_back(std::move(node));
+    add_node(std::move(node));
   }
   /// New constants. `hint` becomes part of the name.
   ValueId constant(const std::string& hint, Tensor tensor);
@@ -98,6 +101,7 @@ class Patch {
   std::string rule_;
   std::vector<NodeIndex> removed_;
   std::vector<Node> added_;
+  std::vector<NodeIndex> bases_;  ///< by added node: the one node it comes of, or kNone
   std::vector<std::pair<ValueId, ValueId>> replaced_;
   std::vector<NodeIndex> from_;
   std::unordered_set<std::string> moved_;
@@ -172,7 +176,8 @@ class Editor {
   std::vector<std::pair<std::string, Editor*>> bodies(NodeIndex n);
   /// The outer value that a value of this body stands for; kNone.
   ValueId captured_from(ValueId v) const { return v < captured_.size() ? captured_[v] : kNone; }
-  const Editor* outer() const { return outer_; }
+  /// The graph around this body; null for the main graph.
+  Editor* outer() const { return outer_; }
   /// A value of this body that stands for a value of the graph around it, captured now if it was not.
   ValueId capture(ValueId outer_value);
 

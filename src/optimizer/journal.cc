@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iomanip>
 #include <ostream>
+#include <set>
 
 #include <ashlar/passes.h>
 #include <nlohmann/json.hpp>
@@ -30,6 +31,40 @@ double microseconds(std::int64_t nanoseconds) { return static_cast<double>(nanos
 }  // namespace
 
 std::vector<PassInfo> passes() { return optimizer::pass_list(); }
+
+std::vector<std::size_t> Optimization::history(const std::string& node) const {
+  const auto touches = [](const std::vector<NodeRef>& nodes, const std::set<std::string>& ids) {
+    return std::any_of(nodes.begin(), nodes.end(), [&](const NodeRef& n) { return ids.contains(n.node); });
+  };
+  std::set<std::size_t> found;
+  std::set<std::string> ids = {node};
+  for (std::size_t i = rewrites.size(); i-- > 0;) {
+    if (!touches(rewrites[i].after, ids)) continue;
+    found.insert(i);
+    for (const NodeRef& n : rewrites[i].before) ids.insert(n.node);
+  }
+  ids = {node};
+  for (std::size_t i = 0; i < rewrites.size(); ++i) {
+    if (!touches(rewrites[i].before, ids)) continue;
+    found.insert(i);
+    for (const NodeRef& n : rewrites[i].after) ids.insert(n.node);
+  }
+  return {found.begin(), found.end()};
+}
+
+std::vector<std::string> Optimization::successors(const std::string& node) const {
+  std::vector<std::string> now = {node};
+  for (const Rewrite& r : rewrites) {
+    const auto is_before = [&](const std::string& id) {
+      return std::any_of(r.before.begin(), r.before.end(), [&](const NodeRef& n) { return n.node == id; });
+    };
+    if (std::none_of(now.begin(), now.end(), is_before)) continue;
+    std::erase_if(now, is_before);
+    for (const NodeRef& n : r.after)
+      if (std::find(now.begin(), now.end(), n.node) == now.end()) now.push_back(n.node);
+  }
+  return now;
+}
 
 std::string Optimization::to_json() const {
   Json j = {{"schema", 1},

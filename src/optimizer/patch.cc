@@ -59,6 +59,7 @@ void Patch::add_writing(const std::string& op, std::vector<ValueId> inputs, std:
   const auto unknown = [&](ValueId v) { return v != kNone && (editor_.dtype(v) == DType::kUndefined || !editor_.shape(v)); };
   if (std::any_of(node.outputs.begin(), node.outputs.end(), unknown)) editor_.infer(node);
   added_.push_back(std::move(node));
+  bases_.push_back(from_.size() == 1 ? from_[0] : kNone);
 }
 
 ValueId Patch::value(const std::string& hint, ValueType type) {

@@ -18,7 +18,10 @@ bool commutes(const Line& line) {
   return line.inputs.size() == 2 && line.domain.empty() && std::find(ops.begin(), ops.end(), line.op) != ops.end();
 }
 
-bool near(double a, double b) { return std::abs(a - b) <= 1e-5 * std::max(std::abs(b), 1e-30); }
+bool near(double a, double b, double tolerance = 1e-5) { return std::abs(a - b) <= tolerance * std::max(std::abs(b), 1e-30); }
+
+/// What rounding to the dtype may change a number by.
+double tolerance(DType dtype) { return dtype == DType::kFloat16 ? 5e-4 : dtype == DType::kBFloat16 ? 4e-3 : 1e-5; }
 
 bool equal(const Attribute& a, const Attribute& b) {
   if (const auto *x = std::get_if<float>(&a), *y = std::get_if<float>(&b); x && y) return near(*x, *y);
@@ -134,7 +137,7 @@ class Matcher {
     if (v == kNone) return false;
     if (o.kind == Operand::Kind::kLiteral) {
       const auto number = editor_.scalar(v);
-      return number && near(*number, o.literal);
+      return number && near(*number, o.literal, tolerance(editor_.dtype(v)));
     }
     if (match.bound_[o.variable]) return match.values_[o.variable] == v;
     if (std::isupper(static_cast<unsigned char>(section_.variables[o.variable][0])) && !editor_.constant(v)) return false;
@@ -291,7 +294,7 @@ std::optional<Patch> rewrite(Match& match, const Compiled& compiled, const Secti
         continue;
       }
       const std::string& name = section.variables[o.variable];
-      if (match.value(name) == kNone) match.set(name, patch.value(rule + "/" + name));
+      if (match.value(name) == kNone) match.set(name, patch.value(rule + "/" + (name[0] == '#' ? line.op : name)));
       outputs.push_back(match.value(name));
     }
     Attributes attributes = line.attributes;

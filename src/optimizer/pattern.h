@@ -14,8 +14,10 @@
 // - `y = Op?(x, ...)`: the node may be missing, then y is x.
 // - `& y = Op(x)`: others may read y too; the node goes only when nobody reads it any more.
 // - `{perm=[0,2,1,3], axis=-1}` must be equal; `{scale=$s}` gives the attribute a name that `after` may use.
-// - Several `before` sections are alternatives. A value that `after` writes keeps its name; all others that `before` writes (but for `&`) may be
-//   read inside the pattern alone. `y = x` in `after` lets readers of y read x.
+// - An operand may be a node: `y = Mul(x, Sigmoid(x))`; the anchor may be one: `y = Mul(x, ! Sigmoid(x))`.
+// - `y = Neg(x) | Mul(x, -1)`: either of them. Several `before` sections are alternatives too.
+// - A value that `after` writes keeps its name; all others that `before` writes (but for `&`) may be read inside the pattern alone.
+//   `y = x` in `after` lets readers of y read x.
 #pragma once
 
 #include <initializer_list>

@@ -3,51 +3,31 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <sstream>
 #include <stdexcept>
 
 namespace ashlar::optimizer {
 namespace {
 
-/// Reads one line of a pattern.
+/// Reads one line of a pattern: a node, behind those that stand in its operands' places.
 class LineReader {
  public:
-  LineReader(const std::string& text, Section& section) : text_(text), section_(section) {}
+  LineReader(const std::string& text, Section& section, std::vector<Line>& lines) : text_(text), section_(section), lines_(lines) {}
 
-  Line read() {
-    Line line;
-    skip();
-    line.anchor = take('!');
-    line.shared = take('&');
+  void read() {
+    Line line = marked();
     line.outputs = operands('=');
     expect('=');
     const std::string first = name();
     if (peek() == '\0') {
       line.alias = true;
       line.inputs = {named(first)};
-      return line;
-    }
-    line.op = first;
-    if (take(':')) {
-      expect(':');
-      line.domain = first;
-      line.op = name();
-    }
-    line.optional = take('?');
-    expect('(');
-    line.inputs = operands(')');
-    expect(')');
-    if (take('{')) {
-      while (!take('}')) {
-        const std::string key = name();
-        expect('=');
-        if (take('$')) line.bound_attributes[key] = name();
-        else line.attributes[key] = literal();
-        take(',');
-      }
+    } else {
+      call(line, first);
     }
     if (peek() != '\0') fail();
-    return line;
+    lines_.push_back(std::move(line));
   }
 
  private:
@@ -88,11 +68,50 @@ class LineReader {
     at_ += length;
     return out;
   }
+  Line marked() {
+    Line line;
+    line.anchor = take('!');
+    line.shared = take('&');
+    return line;
+  }
+  /// The rest of a node whose operator, or the domain of it, is read already.
+  void call(Line& line, const std::string& first) {
+    line.op = first;
+    if (take(':')) {
+      expect(':');
+      line.domain = first;
+      line.op = name();
+    }
+    line.optional = take('?');
+    expect('(');
+    line.inputs = operands(')');
+    expect(')');
+    if (!take('{')) return;
+    while (!take('}')) {
+      const std::string key = name();
+      expect('=');
+      if (take('$')) line.bound_attributes[key] = name();
+      else line.attributes[key] = literal();
+      take(',');
+    }
+  }
+  Operand operand() {
+    if (starts_number(peek())) return {.kind = Operand::Kind::kLiteral, .literal = number()};
+    Line line = marked();
+    const std::string first = name();
+    if (peek() != '(' && peek() != '?' && peek() != ':') {
+      if (line.anchor || line.shared) fail();
+      return named(first);
+    }
+    call(line, first);
+    line.outputs = {named('#' + std::to_string(section_.variables.size()))};
+    lines_.push_back(line);
+    return lines_.back().outputs[0];
+  }
   std::vector<Operand> operands(char end) {
     std::vector<Operand> out;
     while (peek() != end) {
-      if (starts_number(peek())) out.push_back({.kind = Operand::Kind::kLiteral, .literal = number()});
-      else out.push_back(named(name()));
+      out.push_back(operand());
       take(',');
     }
     return out;
@@ -122,8 +141,21 @@ class LineReader {
 
   const std::string& text_;
   Section& section_;
+  std::vector<Line>& lines_;
   std::size_t at_ = 0;
 };
+
+/// A line with alternatives as one line for each.
+std::vector<std::string> alternatives(const std::string& line) {
+  std::vector<std::string> out;
+  const std::string left = line.substr(0, line.find('=') + 1);
+  for (std::size_t at = left.size(); at <= line.size();) {
+    const std::size_t bar = std::min(line.find('|', at), line.size());
+    out.push_back(left + line.substr(at, bar - at));
+    at = bar + 1;
+  }
+  return out;
+}
 
 /// The order in which a section is matched: from the anchor along values.
 void order_steps(Section& section) {
@@ -166,8 +198,9 @@ std::optional<std::size_t> Section::find(std::string_view name) const {
 }
 
 std::vector<Section> read_pattern(const std::string& text) {
-  std::vector<Section> sections;
+  std::vector<std::vector<std::string>> sections;  // of each, the lines of `before`
   std::vector<std::string> after;
+  std::size_t first_of_section = 0;
   bool in_after = false;
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) {
@@ -175,18 +208,37 @@ std::vector<Section> read_pattern(const std::string& text) {
     const std::size_t first = line.find_first_not_of(" \t");
     if (first == std::string::npos) continue;
     line = line.substr(first, line.find_last_not_of(" \t") - first + 1);
-    if (line == "before") sections.emplace_back(), in_after = false;
-    else if (line == "after") in_after = true;
-    else if (in_after) after.push_back(line);
-    else if (sections.empty()) throw std::logic_error("a pattern does not begin with 'before': " + line);
-    else sections.back().before.push_back(LineReader(line, sections.back()).read());
+    if (line == "before") {
+      first_of_section = sections.size();
+      sections.emplace_back();
+      in_after = false;
+    } else if (line == "after") {
+      in_after = true;
+    } else if (in_after) {
+      after.push_back(line);
+    } else if (sections.empty()) {
+      throw std::logic_error("a pattern does not begin with 'before': " + line);
+    } else {
+      const std::vector<std::string> ways = alternatives(line);
+      std::vector<std::vector<std::string>> all;
+      for (std::size_t i = first_of_section; i < sections.size(); ++i)
+        for (const std::string& way : ways) {
+          all.push_back(sections[i]);
+          all.back().push_back(way);
+        }
+      sections.resize(first_of_section);
+      std::move(all.begin(), all.end(), std::back_inserter(sections));
+    }
   }
   if (sections.empty() || after.empty()) throw std::logic_error("a pattern needs 'before' and 'after'");
-  for (Section& section : sections) {
+  std::vector<Section> out;
+  for (const auto& before : sections) {
+    Section& section = out.emplace_back();
+    for (const std::string& line : before) LineReader(line, section, section.before).read();
     order_steps(section);
-    for (const std::string& line : after) section.after.push_back(LineReader(line, section).read());
+    for (const std::string& line : after) LineReader(line, section, section.after).read();
   }
-  return sections;
+  return out;
 }
 
 }  // namespace ashlar::optimizer

@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <map>
 
 #include <ashlar/error.h>
 
 #include "core/text.h"
+#include "ops/dim_expr.h"
 #include "session/session_impl.h"
 
 namespace ashlar::inline v0 {
@@ -82,6 +84,41 @@ void check_input(const ValueInfo& info, const Value& value) {
                 {.tensor = info.name});
 }
 
+std::vector<Session::Impl::SameDim> same_dims(const std::vector<ValueInfo>& inputs) {
+  std::map<std::string, std::pair<std::size_t, std::size_t>> first;
+  std::vector<Session::Impl::SameDim> out;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const ValueType& type = inputs[i].type;
+    if (type.kind != ValueType::Kind::kTensor || !type.shape) continue;
+    for (std::size_t axis = 0; axis < type.shape->size(); ++axis) {
+      const Dim& d = (*type.shape)[axis];
+      if (d.fixed() || !ops::names_a_dimension(d.symbol)) continue;
+      const auto [at, is_new] = first.try_emplace(d.symbol, i, axis);
+      if (!is_new) out.push_back({i, axis, at->second.first, at->second.second});
+    }
+  }
+  return out;
+}
+
+namespace {
+
+/// Dimensions of one name are one number: the optimizer relies on it.
+void check_same_dims(const Session::Impl& session, const std::vector<Value>& inputs) {
+  for (const Session::Impl::SameDim& s : session.same_dims) {
+    if (!inputs[s.input].defined() || !inputs[s.first_input].defined()) continue;
+    const std::int64_t here = inputs[s.input].tensor().shape()[s.axis], there = inputs[s.first_input].tensor().shape()[s.first_axis];
+    if (here == there) continue;
+    const std::vector<ValueInfo>& infos = session.model->inputs;
+    throw Error(ErrorCode::kInvalidArgument,
+                "dimension '" + core::printable((*infos[s.input].type.shape)[s.axis].symbol) + "' is " + std::to_string(there) + " in input '" +
+                    core::printable(infos[s.first_input].name) + "' and " + std::to_string(here) + " in input '" +
+                    core::printable(infos[s.input].name) + "'",
+                {.tensor = infos[s.input].name});
+  }
+}
+
+}  // namespace
+
 Run::Impl::Impl(std::shared_ptr<const Session::Impl> s)
     : session(std::move(s)), resources(session->topology), frame(*session->plan, resources), inputs(session->model->inputs.size()),
       outputs(session->model->outputs.size()), buffers(session->model->outputs.size()) {}
@@ -112,6 +149,7 @@ void Run::Impl::execute(const RunOptions& options) {
                   {.tensor = infos[i].name});
     else frame.set(graph.inputs[i], graph.values[graph.inputs[i]].constant);
   }
+  check_same_dims(*session, inputs);
   try {
     frame.run(state);
     for (std::size_t i = 0; i < outputs.size(); ++i) {

@@ -110,6 +110,7 @@ Session::Session(const Model& model, const SessionOptions& options) try {
   impl->model = std::shared_ptr<const Model::Impl>(std::make_shared<Model>(model), &model.impl());
   impl->providers = create_providers(options, *impl->model);
   impl->topology = create_topology(impl->providers, options.memory_limits);
+  impl->same_dims = same_dims(impl->model->inputs);
   graph::Graph graph = graph::deep_copy(*impl->model->graph);
   const std::unordered_set<const void*> lasting = session::constant_addresses(*impl->model->graph);
   impl->optimization = optimizer::optimize(

@@ -24,6 +24,11 @@ struct Session::Impl {
   std::shared_ptr<const graph::Graph> graph;  ///< optimized
   Optimization optimization;
   std::unique_ptr<const plan::Plan> plan;
+  /// A dimension of an input that has the name of another one before it: they must be one number.
+  struct SameDim {
+    std::size_t input, axis, first_input, first_axis;
+  };
+  std::vector<SameDim> same_dims;
   std::vector<std::uint64_t> constant_bytes;  ///< by space of the topology: what devices hold before any run
   Placement placement;
 
@@ -47,6 +52,9 @@ struct Run::Impl {
   std::vector<Value> inputs, outputs;
   std::vector<Tensor> buffers;
 };
+
+/// Of the model's inputs, in order.
+std::vector<Session::Impl::SameDim> same_dims(const std::vector<ValueInfo>& inputs);
 
 /// Throws Error (kInvalidArgument) unless the value is what the model declares for the input: kind, dtype, rank, fixed dimensions, and the
 /// same of what a sequence, optional or map holds.

@@ -71,7 +71,8 @@ float applied(const PostOp& op, float x, float operand) {
     case Kind::kLeakyRelu: return x < 0 ? op.alpha * x : x;
     case Kind::kClip: return std::min(std::max(x, op.alpha), op.beta);
     case Kind::kSigmoid: return 1 / (1 + std::exp(-x));
-    case Kind::kSwish: return x / (1 + std::exp(-x));
+    case Kind::kSwish: return x / (1 + std::exp(-op.alpha * x));
+    case Kind::kMish: return x * std::tanh(std::max(x, 0.0f) + std::log1p(std::exp(-std::fabs(x))));
     case Kind::kHardSigmoid: return std::max(0.0f, std::min(1.0f, op.alpha * x + op.beta));
     case Kind::kHardSwish: return x * std::max(0.0f, std::min(1.0f, x / 6 + 0.5f));
     case Kind::kTanh: return std::tanh(x);

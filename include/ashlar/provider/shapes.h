@@ -9,7 +9,8 @@
 
 namespace ashlar::provider {
 
-/// Reshape-23: 0 copies the dimension unless `allow_zero`, and one -1 takes what is left.
+/// Reshape-23: 0 copies the dimension unless `allow_zero`, and one -1 takes what is left. Of a shape without elements, where ONNX leaves it open, that is
+/// what is left of the dimensions that no 0 copies.
 inline Dims reshaped(const Dims& in, const Dims& target, bool allow_zero) {
   Dims out = target;
   int inferred = -1;
@@ -24,6 +25,15 @@ inline Dims reshaped(const Dims& in, const Dims& target, bool allow_zero) {
     out[i] = 1;
   }
   std::int64_t count = checked_count(out);
+  if (inferred >= 0 && count == 0 && !allow_zero) {
+    Dims rest = in, others = out;
+    for (int i = 0; i < target.rank(); ++i)
+      if (target[i] == 0) rest[i] = others[i] = 1;
+    count = checked_count(others);
+    check(count > 0 && rest.count() % count == 0, "the -1 of shape ", target, " is not determined for the shape ", in);
+    out[inferred] = rest.count() / count;
+    return out;
+  }
   if (inferred >= 0) {
     check(count > 0, "the -1 of shape ", target, " is not determined for the shape ", in);
     out[inferred] = in.count() / count;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "optimizer/constants.h"
 #include "optimizer/pass.h"
 #include "optimizer/products.h"
 
@@ -26,11 +27,6 @@ Integers kernel_of(const Editor& editor, const Node& node) {
 Integers list_of(const Node& node, const char* name, std::size_t count, std::int64_t otherwise) {
   const auto* v = node.find_as<Integers>(name);
   return v && v->size() == count ? *v : Integers(count, otherwise);
-}
-
-std::int64_t integer(const Node& node, const char* name) {
-  const auto* v = node.find_as<std::int64_t>(name);
-  return v ? *v : 0;
 }
 
 std::string auto_pad(const Node& node) {

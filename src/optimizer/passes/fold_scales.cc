@@ -119,13 +119,18 @@ class Fold {
 }  // namespace
 
 Pass fold_scales() {
-  return {kRule, "a constant factor or summand a channel goes into the weights beside it", [](Editor& editor) {
-            for (NodeIndex n = 0; n < editor.node_count(); ++n) {
-              if (editor.dead(n)) continue;
-              const auto step = step_at(editor, n);
-              if (step) Fold(editor, n, *step).run();
-            }
-          }};
+  Pass pass;
+  pass.name = kRule;
+  pass.summary = "a constant factor or summand a channel goes into the weights beside it";
+  pass.late = true;
+  pass.run = [](Editor& editor) {
+    for (NodeIndex n = 0; n < editor.node_count(); ++n) {
+      if (editor.dead(n)) continue;
+      const auto step = step_at(editor, n);
+      if (step) Fold(editor, n, *step).run();
+    }
+  };
+  return pass;
 }
 
 }  // namespace ashlar::optimizer

@@ -2,9 +2,8 @@
 // Operators that only move elements work on the quantised ones: DequantizeLinear goes below them, QuantizeLinear above, and where the two meet
 // with equal parameters both go. https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html
 #include <algorithm>
-#include <array>
-#include <cstring>
 
+#include "optimizer/constants.h"
 #include "optimizer/pass.h"
 #include "optimizer/products.h"
 
@@ -15,15 +14,10 @@ constexpr const char* kRule = "propagate-quantization";
 
 ValueId input(const Node& node, std::size_t i) { return i < node.inputs.size() ? node.inputs[i] : kNone; }
 
-std::int64_t integer(const Node& node, const char* name, std::int64_t otherwise) {
-  const auto* v = node.find_as<std::int64_t>(name);
-  return v ? *v : otherwise;
-}
-
 bool equal(const Editor& editor, ValueId a, ValueId b) {
   if (a == b) return true;
   const Tensor *x = editor.constant(a), *y = editor.constant(b);
-  return x && y && x->dtype() == y->dtype() && x->shape() == y->shape() && std::memcmp(x->raw(), y->raw(), x->bytes()) == 0;
+  return x && y && same_bytes(*x, *y);
 }
 
 /// Whether two nodes have one scale and one zero point, and use them alike.

@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // If with a condition that is known before any run, or with two equal branches, becomes the nodes of one branch.
-#include <cstring>
-
+#include "optimizer/constants.h"
 #include "optimizer/inline_body.h"
 #include "optimizer/pass.h"
 
 namespace ashlar::optimizer {
 namespace {
 
-bool equal(const Tensor& a, const Tensor& b) {
-  return a.dtype() == b.dtype() && a.dtype() != DType::kString && a.shape() == b.shape() && a.bytes() == b.bytes() &&
-         (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0);
-}
-
 bool equal(const Attribute& a, const Attribute& b) {
   if (a.index() != b.index()) return false;
   return std::visit(
       [&]<class T>(const T& x) {
-        if constexpr (std::is_same_v<T, Tensor>) return equal(x, std::get<Tensor>(b));
+        if constexpr (std::is_same_v<T, Tensor>) return same_bytes(x, std::get<Tensor>(b));
         else if constexpr (requires { x == x; } && !std::is_same_v<T, std::shared_ptr<Graph>> && !std::is_same_v<T, std::vector<Tensor>> &&
                            !std::is_same_v<T, ValueType>)
           return x == std::get<T>(b);
@@ -47,14 +41,11 @@ class Branches {
     if (to_[x] != kNone) return to_[x] == y;
     if (a_.captured_from(x) != kNone) return a_.captured_from(x) == b_.captured_from(y);
     const Tensor *p = a_.constant(x), *q = b_.constant(y);
-    return p && q && equal(*p, *q);
-  }
-  static bool repeatable(const Node& n) {
-    return !n.op_type.starts_with("Random") && n.op_type != "Bernoulli" && n.op_type != "Multinomial" && n.op_type != "Dropout";
+    return p && q && same_bytes(*p, *q);
   }
   bool same(const Node& x, const Node& y) {
     if (x.op_type != y.op_type || x.domain != y.domain || x.version != y.version || x.inputs.size() != y.inputs.size() ||
-        x.outputs.size() != y.outputs.size() || x.attributes.size() != y.attributes.size() || !repeatable(x))
+        x.outputs.size() != y.outputs.size() || x.attributes.size() != y.attributes.size() || !deterministic(x))
       return false;
     for (const auto& [name, value] : x.attributes) {
       const Attribute* other = y.find(name);
@@ -81,10 +72,8 @@ bool resolve(Editor& editor, NodeIndex n) {
   if (condition && condition->size() == 1) taken = condition->front() ? yes : no;
   else if (Branches(*yes, *no).same()) taken = yes;
   if (!taken) {
-    const NodeIndex maker = editor.producer(node.inputs[0]);
     editor.near_miss("resolve-if", n, 1, 2,
-                     "the condition " + (maker == kNone ? editor.value(node.inputs[0]).name : editor.id(maker)) +
-                         " is not known before a run, and the branches differ");
+                     "the condition " + name_of(editor, node.inputs[0]) + " is not known before a run, and the branches differ");
     return false;
   }
   Patch patch(editor, "resolve-if");

@@ -71,8 +71,10 @@ void invert(Match& match, Patch& patch) {
 }  // namespace
 
 Pass simplify_powers() {
-  return pattern_pass("simplify-powers", "powers and divisions that a cheaper operator computes",
-                      {{kSquare}, {kRoot, &real}, {kInverse, &real}, {kInverseRoot, &real}, {kDivision, &power_of_two, &invert}});
+  Pass pass = pattern_pass("simplify-powers", "powers and divisions that a cheaper operator computes",
+                           {{kSquare}, {kRoot, &real}, {kInverse, &real}, {kInverseRoot, &real}, {kDivision, &power_of_two, &invert}});
+  pass.late = true;
+  return pass;
 }
 
 }  // namespace ashlar::optimizer

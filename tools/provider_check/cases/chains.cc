@@ -25,7 +25,7 @@ void maybe_expose(Draw& d, const Link& link) {
 std::string scalar(Draw& d, float value) { return d.constant(Tensor::scalar<float>(value)); }
 
 std::string activation(Draw& d, const std::string& x) {
-  switch (d.below(11)) {
+  switch (d.below(13)) {
     case 0: return d.apply("Relu", {x});
     case 1: return d.apply("Mul", d.flip() ? Names{x, d.apply("Sigmoid", {x})} : Names{d.apply("Sigmoid", {x}), x});
     case 2:
@@ -38,6 +38,8 @@ std::string activation(Draw& d, const std::string& x) {
     case 7: return d.apply("Tanh", {x});
     case 8: return d.apply("Sigmoid", {x});
     case 9: return d.apply("Elu", {x}, {{"alpha", 0.5f}});
+    case 10: return d.apply("Swish", {x}, {{"alpha", d.pick({1.0f, 1.702f})}});
+    case 11: return d.apply("Mish", {x});
     default: {  // gelu, spelt out
       const std::string e = d.apply("Erf", {d.apply("Div", {x, scalar(d, 1.41421356f)})});
       return d.apply("Mul", {d.apply("Mul", {x, d.apply("Add", {e, scalar(d, 1)})}), scalar(d, 0.5f)});

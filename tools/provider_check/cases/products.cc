@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products, quantised arithmetic, recurrent layers and attention.
 #include <algorithm>
+#include <limits>
+#include <numeric>
 
 #include "rows.h"
 
@@ -174,28 +176,73 @@ void recurrent(Draw& d, const Row& row) {
   d.apply_all(row.name, inputs, static_cast<int>(d.between(1, gates == 4 ? 3 : 2)), attributes);
 }
 
+/// What is added to scores of that shape: bool, numbers, or 0 where a bool is true and the lowest numbers elsewhere.
+std::string mask(Draw& d, const Extents& scores) {
+  Extents shape = d.thinned(scores);
+  if (shape.empty()) shape = {scores.back()};
+  const std::uint32_t form = d.below(4);
+  if (form == 1) return d.operand(kFloat32, shape);
+  const std::string keep = d.operand(kBool, shape);
+  if (form == 0) return keep;
+  const float low = form == 2 ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::lowest();
+  return d.apply("Where", {keep, d.constant(Tensor::of<float>({}, {0})), d.constant(Tensor::of<float>({}, {low}))});
+}
+
+/// Queries, keys and values of one length, as columns of one tensor.
+Names columns(Draw& d, const Extent& batch, const Extent& length, const std::vector<std::int64_t>& widths) {
+  const std::int64_t width = std::accumulate(widths.begin(), widths.end(), std::int64_t{0});
+  const std::string x = d.input(kFloat32, {batch, length, {width}});
+  return d.apply_all("Split", {x, d.constant(widths)}, static_cast<int>(widths.size()), {{"axis", d.axis_name(2, 3)}});
+}
+
 void attention(Draw& d, const Row& row) {
-  const std::int64_t heads = d.pick<std::int64_t>({1, 2, 4}), groups = d.flip() && heads > 1 ? 2 : 1;
-  const Extent batch = d.extent(3, 1), queries = d.extent(17, 1), keys = d.extent(17, 1);
-  const std::int64_t size = d.pick<std::int64_t>({8, 16, 5}), value_size = d.pick<std::int64_t>({8, 16, 3});
-  const auto of = [&](const Extent& length, std::int64_t n, std::int64_t width) { return Extents{batch, {n}, length, {width}}; };
-  Names inputs = {d.input(kFloat32, of(queries, heads, size))};
-  inputs.push_back(d.operand(kFloat32, of(keys, heads / groups, size)));
-  inputs.push_back(d.operand(kFloat32, of(keys, heads / groups, value_size)));
-  if (d.rarely(3)) inputs.push_back(d.operand(kFloat32, {queries, keys}));
+  const std::int64_t groups = d.pick<std::int64_t>({1, 2, 4}), share = d.pick<std::int64_t>({1, 1, 2, 3}), heads = groups * share;
+  const std::int64_t size = d.pick<std::int64_t>({8, 16, 5, 32, 64}), value_size = d.pick<std::int64_t>({8, 16, 3, 64, 80});
+  const bool packed = d.flip(), split = packed && d.flip(), has_past = d.rarely(3), long_keys = d.rarely(10);
+  const Extent batch = d.extent(3), queries = long_keys ? d.extent(31) : d.extent();
+  const Extent keys = split ? queries : long_keys ? d.extent_of({321, 700, 320, 641}) : d.extent();
+  const auto of = [&](const Extent& length, std::int64_t n, std::int64_t width) {
+    return packed ? Extents{batch, length, {n * width}} : Extents{batch, {n}, length, {width}};
+  };
+  Names inputs;
+  if (split) inputs = columns(d, batch, queries, {heads * size, groups * size, groups * value_size});
+  if (inputs.empty()) {
+    inputs = {d.input(kFloat32, of(queries, heads, size))};
+    inputs.push_back(d.operand(kFloat32, of(keys, groups, size)));
+    inputs.push_back(d.operand(kFloat32, of(keys, groups, value_size)));
+  }
+  const Extent past = has_past ? d.extent(33) : Extent{0}, total = derived(past.size + keys.size, {past, keys});
+  inputs.push_back(d.flip() ? mask(d, {batch, {heads}, queries, total}) : "");
+  inputs.push_back(has_past ? d.operand(kFloat32, {batch, {groups}, past, {size}}) : "");
+  inputs.push_back(has_past ? d.operand(kFloat32, {batch, {groups}, past, {value_size}}) : "");
+  if (!has_past && d.rarely(5)) inputs.push_back(d.operand(kInt64, {batch}, {0, static_cast<double>(keys.size)}));
   Attributes attributes = {{"is_causal", d.between(0, 1)}};
-  if (d.rarely(3)) attributes.push_back({"scale", 0.3f});
+  if (packed) attributes.push_back({"q_num_heads", heads});
+  if (packed) attributes.push_back({"kv_num_heads", groups});
+  if (d.rarely(3)) attributes.push_back({"scale", d.pick({0.3f, 1.0f})});
   if (d.rarely(4)) attributes.push_back({"softcap", 2.0f});
-  d.apply(row.name, inputs, attributes);
+  if (d.rarely(5)) attributes.push_back({"left_window_size", d.pick<std::int64_t>({0, 3, 40})});
+  if (d.rarely(5)) attributes.push_back({"right_window_size", d.pick<std::int64_t>({0, 3, 40})});
+  d.apply_all(row.name, inputs, has_past ? 3 : 1, attributes);
 }
 
 void rotary(Draw& d, const Row& row) {
-  const std::int64_t heads = d.pick<std::int64_t>({1, 2, 3}), size = d.pick<std::int64_t>({2, 8, 16});
+  const std::int64_t heads = d.pick<std::int64_t>({1, 2, 3}), size = d.pick<std::int64_t>({2, 8, 16, 6, 40, 64});
+  const std::int64_t rotated = d.rarely(3) ? size - size / 4 * 2 : size;
+  const bool packed = d.flip(), split = packed && d.flip(), positions = d.flip();
   const Extent batch = d.extent(3), length = d.extent(17);
-  const std::string x = d.input(dtype(d, row.types), {batch, {heads}, length, {size}});
-  const Extents table = {batch, length, {size / 2}};
-  const std::string cosines = d.operand(kFloat32, table, {-1, 1});
-  d.apply(row.name, {x, cosines, d.operand(kFloat32, table, {-1, 1})}, {{"interleaved", d.between(0, 1)}});
+  const DType type = split ? kFloat32 : dtype(d, row.types);
+  const std::string x = split ? columns(d, batch, length, {heads * size, 3})[0]
+                              : d.input(type, packed ? Extents{batch, length, {heads * size}} : Extents{batch, {heads}, length, {size}});
+  const Extent places = d.extent(17, 1);
+  const Extents table = positions ? Extents{places, {rotated / 2}} : Extents{batch, length, {rotated / 2}};
+  Names inputs = {x, d.operand(type, table, {-1, 1})};
+  inputs.push_back(d.operand(type, table, {-1, 1}));
+  if (positions) inputs.push_back(d.operand(kInt64, {batch, length}, {d.rarely(8) ? -1.0 : 0.0, static_cast<double>(places.size - 1)}));
+  Attributes attributes = {{"interleaved", d.between(0, 1)}};
+  if (packed) attributes.push_back({"num_heads", heads});
+  if (rotated != size) attributes.push_back({"rotary_embedding_dim", rotated});
+  d.apply(row.name, inputs, attributes);
 }
 
 void determinant(Draw& d, const Row& row) {
@@ -217,7 +264,7 @@ constexpr Row kRows[] = {
     {"RNN", recurrent, Types::kFloats, {}, "", 10},
     {"GRU", recurrent, Types::kFloats, {}, "", 10},
     {"LSTM", recurrent, Types::kFloats, {}, "", 10},
-    {"Attention", attention, Types::kFloats, {}, "", 10},
+    {"Attention", attention, Types::kFloats, {}, "", 10, 2},
     {"RotaryEmbedding", rotary, Types::kFloat32},
     {"Det", determinant, Types::kFloats, {}, "", 10},
 };
