@@ -53,7 +53,7 @@ NamedValues moved(const NamedValues& inputs, int by) {
 SessionOptions options_of(const Context& context, const Sample& sample) {
   std::vector<std::string> providers = {context.target.text};
   if (is_chain(*sample.row) && context.target.name != "reference") providers.push_back("reference");
-  return {.providers = providers, .threads = 1};
+  return {.providers = providers, .threads = 1, .passes = PassOptions::none()};
 }
 
 /// What goes wrong when threads run sessions at once; empty when nothing.
