@@ -24,6 +24,7 @@
   PASS(fuse_softmax)              \
   PASS(fuse_layer_norm)           \
   PASS(fuse_rms_norm)             \
+  PASS(fuse_group_norm)           \
   PASS(fuse_gelu)                 \
   PASS(fold_batch_normalization)  \
   PASS(fold_gemm_factors)         \
