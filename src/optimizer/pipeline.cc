@@ -25,6 +25,11 @@
   PASS(fuse_layer_norm)           \
   PASS(fuse_rms_norm)             \
   PASS(fuse_group_norm)           \
+  PASS(fuse_sigmoid)              \
+  PASS(fuse_swish)                \
+  PASS(fuse_mish)                 \
+  PASS(fuse_hard_sigmoid)         \
+  PASS(fuse_hard_swish)           \
   PASS(fuse_gelu)                 \
   PASS(fold_batch_normalization)  \
   PASS(fold_gemm_factors)         \
