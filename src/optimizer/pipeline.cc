@@ -32,6 +32,7 @@
   PASS(fuse_hard_swish)           \
   PASS(fuse_gelu)                 \
   PASS(fuse_pixel_shuffle)        \
+  PASS(fuse_reductions)           \
   PASS(fold_batch_normalization)  \
   PASS(fold_gemm_factors)         \
   PASS(fold_scales)               \
