@@ -36,6 +36,7 @@
   PASS(fold_batch_normalization)  \
   PASS(fold_gemm_factors)         \
   PASS(fold_scales)               \
+  PASS(fuse_linear)               \
   PASS(simplify_powers)           \
   PASS(hoist_invariant)
 
