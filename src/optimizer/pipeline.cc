@@ -38,7 +38,8 @@
   PASS(fold_scales)               \
   PASS(fuse_linear)               \
   PASS(simplify_powers)           \
-  PASS(hoist_invariant)
+  PASS(hoist_invariant)           \
+  PASS(merge_products)
 
 namespace ashlar::optimizer {
 
