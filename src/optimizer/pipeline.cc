@@ -39,7 +39,8 @@
   PASS(fuse_linear)               \
   PASS(simplify_powers)           \
   PASS(hoist_invariant)           \
-  PASS(merge_products)
+  PASS(merge_products)            \
+  PASS(fuse_skip_norm)
 
 namespace ashlar::optimizer {
 
