@@ -40,7 +40,8 @@
   PASS(simplify_powers)           \
   PASS(hoist_invariant)           \
   PASS(merge_products)            \
-  PASS(fuse_skip_norm)
+  PASS(fuse_skip_norm)            \
+  PASS(fuse_masked_softmax)
 
 namespace ashlar::optimizer {
 
