@@ -63,6 +63,15 @@ bool is_parameter(Match& match, std::string_view name, std::size_t rank, const s
                     " or the same without leading ones");
 }
 
+std::string with_shape(const Match& match, std::string_view name) {
+  std::string out = match.name_of(name) + " ";
+  const ops::SymbolicShape* shape = match.editor.shape(match.value(name));
+  if (!shape) return out + "of unknown rank";
+  out += "[";
+  for (std::size_t i = 0; i < shape->size(); ++i) out += (i ? "," : "") + match.editor.model().dims.to_string((*shape)[i]);
+  return out + "]";
+}
+
 void reshape_constant(Match& match, Patch& patch, std::string_view name, const std::vector<std::int64_t>& dims, std::string as) {
   const ValueId v = match.value(name);
   const Tensor* t = match.editor.constant(v);

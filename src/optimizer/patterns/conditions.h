@@ -22,6 +22,9 @@ std::optional<std::vector<std::size_t>> axes(Match& match, std::string_view name
 /// Whether the name is a constant that, broadcast over `rank` dimensions, has `sizes` along `along` and 1 along all others.
 bool is_parameter(Match& match, std::string_view name, std::size_t rank, const std::vector<std::size_t>& along, const std::vector<std::int64_t>& sizes);
 
+/// "Add_29 [batch,seq,768]": for messages.
+std::string with_shape(const Match& match, std::string_view name);
+
 /// Names the constant under another shape of as many elements: a view of the same bytes.
 void reshape_constant(Match& match, Patch& patch, std::string_view name, const std::vector<std::int64_t>& dims, std::string as);
 

@@ -62,7 +62,7 @@ bool broadcasts(Match& match, std::string_view name) {
   bool good = x && mask && mask->size() <= x->size();
   for (std::size_t i = 1; good && i <= mask->size(); ++i)
     good = (*mask)[mask->size() - i].is(1) || (*mask)[mask->size() - i] == (*x)[x->size() - i];
-  return good || match.fail(match.name_of(name) + " may add dimensions to " + match.name_of("x"));
+  return good || match.fail(with_shape(match, name) + " may not fit " + with_shape(match, "x") + " as it is");
 }
 
 bool is_masked(Match& match) { return is_scaled(match) && broadcasts(match, "mask"); }
