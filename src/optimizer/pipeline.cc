@@ -11,11 +11,15 @@
   PASS(simplify_casts)        \
   PASS(simplify_slices)       \
   PASS(simplify_concats)      \
+  PASS(split_packed)          \
+  PASS(simplify_masks)        \
+  PASS(shrink_broadcasts)     \
   PASS(merge_reshapes)        \
   PASS(merge_transposes)      \
   PASS(sink_transposes)       \
   PASS(eliminate_common)      \
-  PASS(fuse_gelu)
+  PASS(fuse_gelu)             \
+  PASS(merge_slices)
 
 namespace ashlar::optimizer {
 
