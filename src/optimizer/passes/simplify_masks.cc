@@ -27,7 +27,7 @@ void where(Editor& editor, NodeIndex n) {
   patch.remove(n);
   if (inverse) patch.add_writing("Not", {condition}, {y});
   else if (editor.can_replace(y, condition)) patch.replace(y, condition);
-  else return;
+  else return editor.near_miss(kRule, n, 1, 2, editor.value(y).name + " is an output of the graph that would lose its name");
   editor.apply(std::move(patch));
 }
 
@@ -67,39 +67,74 @@ std::optional<Count> counted(const Editor& editor, ValueId v, int depth = 0) {
   return count;
 }
 
-/// GatherND by a grid of indices that follow each other takes the value itself, transposed and with dimensions of 1 between.
+/// A look-up by a grid of indices that follow each other takes the value itself, transposed and with dimensions of 1 between.
 class Grid {
  public:
   Grid(Editor& editor, NodeIndex n) : editor_(editor), anchor_(n), data_(editor.node(n).inputs[0]) {}
 
-  void rewrite() {
-    const ValueId indices = editor_.node(anchor_).inputs[1], y = editor_.node(anchor_).outputs[0];
+  /// GatherND(m, Concat(i, j)) by indices along all axes.
+  void by_coordinates() {
+    const ValueId indices = editor_.node(anchor_).inputs[1];
     const NodeIndex concat = editor_.producer(indices);
-    const SymbolicShape *shape = editor_.shape(data_), *grid = editor_.shape(indices), *to = editor_.shape(y);
-    if (!editor_.is(concat, "Concat") || !shape || !grid || !to || integer(editor_.node(anchor_), "batch_dims") != 0) return;
+    const SymbolicShape *shape = editor_.shape(data_), *grid = editor_.shape(indices);
+    if (!editor_.is(concat, "Concat") || !shape || !grid || integer(editor_.node(anchor_), "batch_dims") != 0) return;
     const auto axis = ashlar::optimizer::axis_of(editor_, concat);
     if (!axis || *axis + 1 != grid->size() || editor_.node(concat).inputs.size() != shape->size()) return;
     std::vector<Count> counts;
     for (const ValueId v : editor_.node(concat).inputs) {
       const auto count = counted(editor_, v);
       if (!count || count->axis == *axis) return miss(2, editor_.value(v).name + " does not count along an axis");
-      const auto same = [&](const Count& c) { return c.axis == count->axis; };
-      if (std::any_of(counts.begin(), counts.end(), same)) return miss(3, editor_.value(v).name + " counts along an axis that another index has");
       counts.push_back(*count);
     }
-    SymbolicShape taken;
-    for (const Count& c : counts) taken.push_back(c.size);
-    for (std::size_t i = 0; i < to->size(); ++i) {
-      const bool is_counted = std::any_of(counts.begin(), counts.end(), [&](const Count& c) { return c.axis == i; });
-      if (!is_counted && !(*to)[i].is(1)) return miss(3, fmt::format("axis {} of {} repeats what is taken", i, editor_.value(y).name));
+    rewrite(counts);
+  }
+
+  /// Gather(Reshape(m, [-1]), i * columns + j).
+  void by_position() {
+    const NodeIndex flat = editor_.producer(data_), sum = editor_.producer(editor_.node(anchor_).inputs[1]);
+    if (!is_reshape(editor_, flat) || !editor_.is(sum, "Add") || integer(editor_.node(anchor_), "axis") != 0) return;
+    const ValueId matrix = editor_.node(flat).inputs[0];
+    const SymbolicShape &shape = *editor_.shape(matrix), &line = *editor_.shape(data_);
+    const auto rank = editor_.rank(editor_.node(sum).outputs[0]);
+    if (shape.size() != 2 || line.empty() || !rank) return;
+    const auto all = DimExpr::multiply(shape[0], shape[1]);
+    if (!all || !(line[0] == *all)) return;
+    for (const bool first : {true, false}) {
+      const ValueId column = editor_.node(sum).inputs[first ? 0 : 1], offset = editor_.node(sum).inputs[first ? 1 : 0];
+      const NodeIndex product = editor_.producer(offset);
+      if (!editor_.is(product, "Mul")) continue;
+      for (const bool left : {true, false}) {
+        const ValueId row = editor_.node(product).inputs[left ? 0 : 1], width = editor_.node(product).inputs[left ? 1 : 0];
+        const auto& factor = editor_.facts(width).elements;
+        if (!factor || factor->size() != 1 || !((*factor)[0] == shape[1])) continue;
+        auto i = counted(editor_, row), j = counted(editor_, column);
+        if (!i || !j) return miss(3, editor_.value(i ? column : row).name + " does not count along an axis");
+        i->axis += *rank - *editor_.rank(row);
+        j->axis += *rank - *editor_.rank(column);
+        data_ = matrix;
+        return rewrite({*i, *j});
+      }
+      return miss(2, editor_.id(product) + " does not multiply by the columns of " + editor_.value(matrix).name);
     }
-    write(*shape, counts, taken, *to, y);
   }
 
  private:
   void miss(int matched, std::string reason) { editor_.near_miss(kRule, anchor_, matched, 4, std::move(reason)); }
 
-  void write(const SymbolicShape& shape, const std::vector<Count>& counts, const SymbolicShape& taken, const SymbolicShape& to, ValueId y) {
+  void rewrite(const std::vector<Count>& counts) {
+    const ValueId y = editor_.node(anchor_).outputs[0];
+    if (!editor_.shape(y)) return;
+    const SymbolicShape shape = *editor_.shape(data_), to = *editor_.shape(y);
+    SymbolicShape taken;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      taken.push_back(counts[i].size);
+      for (std::size_t k = 0; k < i; ++k)
+        if (counts[k].axis == counts[i].axis) return miss(3, fmt::format("two indices of {} count along axis {}", editor_.id(anchor_), counts[i].axis));
+    }
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      const bool is_counted = std::any_of(counts.begin(), counts.end(), [&](const Count& c) { return c.axis == i; });
+      if (!is_counted && !to[i].is(1)) return miss(3, fmt::format("axis {} of {} repeats what is taken", i, editor_.value(y).name));
+    }
     Perm perm(counts.size());
     for (std::size_t i = 0; i < perm.size(); ++i) perm[i] = static_cast<std::int64_t>(i);
     std::sort(perm.begin(), perm.end(), [&](std::int64_t a, std::int64_t b) { return counts[static_cast<std::size_t>(a)].axis < counts[static_cast<std::size_t>(b)].axis; });
@@ -131,7 +166,8 @@ Pass simplify_masks() {
   return {kRule, "masks that are looked up by their own coordinates are taken as they are; Where of true and false is its condition", [](Editor& editor) {
             for (NodeIndex n = 0; n < editor.node_count(); ++n) {
               if (editor.is(n, "Where")) where(editor, n);
-              else if (editor.is(n, "GatherND")) Grid(editor, n).rewrite();
+              else if (editor.is(n, "GatherND")) Grid(editor, n).by_coordinates();
+              else if (editor.is(n, "Gather")) Grid(editor, n).by_position();
             }
           }};
 }
