@@ -92,6 +92,21 @@ void BM_Attention(benchmark::State& state, const Sizes& s) {
   b.finish(state, "y");
 }
 
+/// Queries, keys and values as columns of one product.
+void BM_AttentionOfColumns(benchmark::State& state, const Sizes& s) {
+  Bench b;
+  const std::int64_t q = s.heads * s.size, k = s.groups * s.size;
+  b.add_input("x", {1, s.queries, q + 2 * k});
+  b.add_constant("sizes", shape_of({q, k, k}));
+  b.node("Split", 18, {"x", "sizes"}, {"q", "k", "v"}, {{"axis", std::int64_t{2}}});
+  b.set_type("q", {1, s.queries, q});
+  for (const char* name : {"k", "v"}) b.set_type(name, {1, s.queries, k});
+  b.then("Attention", 24, {"q", "k", "v"}, "y", {1, s.queries, q}, {{"q_num_heads", s.heads}, {"kv_num_heads", s.groups}});
+  b.finish(state, "y");
+}
+BENCHMARK_CAPTURE(BM_AttentionOfColumns, bert_base, kBertBase)->Arg(1)->Arg(2)->Unit(benchmark::kMicrosecond)->UseRealTime();
+BENCHMARK_CAPTURE(BM_AttentionOfColumns, vit, kVit)->Arg(1)->Arg(2)->Unit(benchmark::kMicrosecond)->UseRealTime();
+
 void BM_AttentionDecomposed(benchmark::State& state, const Sizes& s) {
   Bench b;
   inputs_of(b, s);

@@ -10,6 +10,7 @@
 #include <ashlar/error.h>
 
 #include "onnx/onnx.h"
+#include "ops/facts.h"
 #include "ops/internal.h"
 #include "ops/rewriter.h"
 
@@ -91,7 +92,13 @@ void Editor::unlink(NodeIndex n) {
 void Editor::kill(NodeIndex n) {
   unlink(n);
   dead_[n] = 1;
-  for (const auto& [name, body] : graph::bodies(graph_.nodes[n])) bodies_.erase(body.get());
+  for (const auto& [name, body] : graph::bodies(graph_.nodes[n])) {
+    const auto at = bodies_.find(body.get());
+    if (at == bodies_.end()) continue;
+    const std::string& path = at->second->path_;
+    std::erase_if(model_.report.near_misses, [&](const auto& m) { return m.graph == path || m.graph.starts_with(path + "/"); });
+    bodies_.erase(at);
+  }
 }
 
 std::vector<NodeIndex> Editor::nodes() const {
@@ -229,6 +236,31 @@ void Editor::infer(const Node& node) {
     if (v != kNone && facts_[v].shape) graph_.values[v].type.shape = ops::to_dims(*facts_[v].shape, model_.dims);
 }
 
+ValueId Editor::adopt(const Editor& body, ValueId inner) {
+  const graph::Value from = body.value(inner);
+  const ValueId made = add_value(unique_name(from.name), from.type, from.constant);
+  facts_[made] = body.facts(inner);
+  return made;
+}
+
+void Editor::refresh() {
+  commit();
+  bodies_.clear();
+  for (const NodeIndex n : nodes()) {
+    learn(node(n));
+    const auto open = [&](ValueId v) { return v != kNone && graph_.values[v].type.kind == ValueType::Kind::kTensor && !facts_[v].shape; };
+    if (std::any_of(node(n).outputs.begin(), node(n).outputs.end(), open) && !ops::is_core_operator(graph_, node(n))) {
+      try {
+        infer(node(n));
+      } catch (const Error&) {
+        // The node's error belongs to the run.
+      }
+    }
+    for (const ValueId v : node(n).outputs)
+      if (v != kNone && facts_[v].shape && !graph_.values[v].type.shape) graph_.values[v].type.shape = ops::to_dims(*facts_[v].shape, model_.dims);
+  }
+}
+
 bool Editor::write_shapes() {
   bool changed = false;
   for (ValueId v = 0; v < graph_.values.size(); ++v) {
@@ -320,8 +352,12 @@ void Editor::sweep(std::vector<ValueId> maybe_unread, std::vector<NodeIndex>& re
 
 bool Editor::taken(const Patch& patch, std::string* refusal) {
   if (!model_.takes) return true;
+  const auto first_dtype = [&](const Node& n) { return n.inputs.empty() || n.inputs[0] == kNone ? DType::kUndefined : dtype(n.inputs[0]); };
   for (const Node& made : patch.added_) {
-    const auto same = [&](NodeIndex n) { return node(n).op_type == made.op_type && node(n).domain == made.domain; };
+    if (patch.moved_.contains(made.id) || ops::is_core_operator(graph_, made)) continue;
+    const auto same = [&](NodeIndex n) {
+      return node(n).op_type == made.op_type && node(n).domain == made.domain && first_dtype(node(n)) == first_dtype(made);
+    };
     if (std::any_of(patch.removed_.begin(), patch.removed_.end(), same)) continue;
     graph_.nodes.push_back(made);
     const Answer answer = model_.takes(graph_, static_cast<NodeIndex>(graph_.nodes.size() - 1));
@@ -356,6 +392,7 @@ void Editor::name_nodes(Patch& patch) {
   for (std::size_t i = 0; i < patch.added_.size(); ++i) {
     Node& made = patch.added_[i];
     if (made.origins.empty()) made.origins = all;
+    if (patch.moved_.contains(made.id)) continue;
     // The node whose output it writes gives its id to it, else a new one is made of the last that goes.
     std::string base;
     for (const NodeIndex n : patch.removed_)

@@ -81,6 +81,11 @@ class Patch {
     added_.push_back(std::move(node));
     bases_.push_back(kNone);
   }
+  /// A node that leaves a body which goes with this patch: it keeps its id, and no provider is asked about it.
+  void move_in(Node node) {
+    moved_.insert(node.id);
+    add_node(std::move(node));
+  }
   /// New constants. `hint` becomes part of the name.
   ValueId constant(const std::string& hint, Tensor tensor);
   ValueId constant(const std::string& hint, const std::vector<std::int64_t>& elements);  ///< int64, one-dimensional
@@ -99,6 +104,7 @@ class Patch {
   std::vector<NodeIndex> bases_;  ///< by added node: the one node it comes of, or kNone
   std::vector<std::pair<ValueId, ValueId>> replaced_;
   std::vector<NodeIndex> from_;
+  std::unordered_set<std::string> moved_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
@@ -178,6 +184,10 @@ class Editor {
   /// A value's name that is not taken in this graph.
   std::string unique_name(const std::string& hint);
   ValueId add_value(std::string name, ValueType type = {}, Tensor constant = {});
+  /// A value of this graph made after one of a body: its name where that is free, its type, its constant.
+  ValueId adopt(const Editor& body, ValueId inner);
+  /// Learns everything again, after rewrites that make more known of values that others derive from. Commits; editors of bodies are made anew.
+  void refresh();
   /// Fills in types and facts of a new node's outputs.
   void infer(const Node& node);
   /// Writes what is known of shapes into the types of values; whether any changed.

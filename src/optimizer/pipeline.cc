@@ -3,22 +3,34 @@
 #include "optimizer/pass.h"
 
 // In the order in which they run. Each name is a function `Pass NAME()`.
-#define ASHLAR_PIPELINE(PASS) \
-  PASS(eliminate_dead)        \
-  PASS(eliminate_identity)    \
-  PASS(simplify_shapes)       \
-  PASS(fold_constants)        \
-  PASS(simplify_casts)        \
-  PASS(simplify_slices)       \
-  PASS(simplify_concats)      \
-  PASS(split_packed)          \
-  PASS(simplify_masks)        \
-  PASS(shrink_broadcasts)     \
-  PASS(merge_reshapes)        \
-  PASS(merge_transposes)      \
-  PASS(sink_transposes)       \
-  PASS(eliminate_common)      \
-  PASS(fuse_gelu)             \
+#define ASHLAR_PIPELINE(PASS)    \
+  PASS(eliminate_dead)           \
+  PASS(eliminate_identity)       \
+  PASS(resolve_if)               \
+  PASS(resolve_loop)             \
+  PASS(trim_outputs)             \
+  PASS(simplify_shapes)          \
+  PASS(fold_constants)           \
+  PASS(simplify_casts)           \
+  PASS(simplify_slices)          \
+  PASS(simplify_concats)         \
+  PASS(split_packed)             \
+  PASS(simplify_masks)           \
+  PASS(shrink_broadcasts)        \
+  PASS(merge_reshapes)           \
+  PASS(merge_reductions)         \
+  PASS(merge_transposes)         \
+  PASS(sink_transposes)          \
+  PASS(eliminate_common)         \
+  PASS(fold_pads)                \
+  PASS(propagate_quantization)   \
+  PASS(fuse_softmax)             \
+  PASS(fuse_gelu)                \
+  PASS(fold_batch_normalization) \
+  PASS(fold_gemm_factors)        \
+  PASS(fold_scales)              \
+  PASS(simplify_powers)          \
+  PASS(hoist_invariant)          \
   PASS(merge_slices)
 
 namespace ashlar::optimizer {

@@ -30,9 +30,9 @@ TEST(Passes, RunInOrderUntilNothingChangesAndAreCounted) {
   testing::Builder b = chain();
   std::string order;
   const Pass passes[] = {{"first", "", [&](Editor&) { order += "1"; }}, {"second", "", [&](Editor& e) {
-                                                                          order += "2";
-                                                                          shorten(e);
-                                                                        }}};
+                                                                           order += "2";
+                                                                           shorten(e);
+                                                                         }}};
   const Optimization report = optimize(b.graph, {}, nullptr, nullptr, passes);
   EXPECT_EQ(order, "1212");
   ASSERT_GE(report.passes.size(), 3u);

@@ -67,6 +67,12 @@ inline double element(const Tensor& t, std::int64_t i) {
   }
 }
 
+/// An element of an int64, int32 or bool tensor, exactly.
+inline std::int64_t whole_element(const Tensor& t, std::int64_t i) {
+  if (t.dtype() == DType::kInt64) return t.data<std::int64_t>()[i];
+  return static_cast<std::int64_t>(element(t, i));
+}
+
 inline void set_element(Tensor& t, std::int64_t i, double value) {
   using namespace elements;
   const auto whole = static_cast<std::int64_t>(value);
