@@ -89,9 +89,6 @@ Facts concat(const Call& c) {
   return one(std::move(out), std::move(elements));
 }
 
-/// An end that exporters write for "all that follows"; no dimension is so long.
-constexpr std::int64_t kToTheEnd = 1'000'000'000;
-
 /// How many indices Slice takes of a dimension.
 DimExpr sliced(const Call& c, std::size_t axis, const DimExpr* start, const DimExpr* end, std::int64_t step) {
   const DimExpr& size = (*c.shape(0))[axis];
@@ -108,11 +105,7 @@ DimExpr sliced(const Call& c, std::size_t axis, const DimExpr* start, const DimE
   if (step != 1) return c.table.fresh();
   // From the start, or counted from the end, of a dimension that is not known.
   const auto bound = [&](const DimExpr& b) -> DimTable::Result {
-<<<<<<< HEAD
     if (b.value() && never_reaches(*c.shape(0), axis, *b.value())) return size;
-=======
-    if (b.value() && *b.value() >= kToTheEnd) return size;
->>>>>>> main
     if (b.value() && *b.value() < 0) return c.table.maximum(c.table.add(size, b).value_or(size), DimExpr(0));
     if (!b.at_least(0)) return std::nullopt;
     return c.table.minimum(b, size);
