@@ -14,6 +14,9 @@
   PASS(simplify_casts)            \
   PASS(simplify_slices)           \
   PASS(simplify_concats)          \
+  PASS(split_packed)              \
+  PASS(simplify_masks)            \
+  PASS(shrink_broadcasts)         \
   PASS(merge_reshapes)            \
   PASS(merge_reductions)          \
   PASS(merge_transposes)          \
@@ -39,6 +42,7 @@
   PASS(fuse_linear)               \
   PASS(simplify_powers)           \
   PASS(hoist_invariant)           \
+  PASS(merge_slices)              \
   PASS(merge_products)            \
   PASS(fuse_skip_norm)            \
   PASS(fuse_masked_softmax)
