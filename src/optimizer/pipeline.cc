@@ -14,6 +14,9 @@
   PASS(simplify_casts)           \
   PASS(simplify_slices)          \
   PASS(simplify_concats)         \
+  PASS(split_packed)             \
+  PASS(simplify_masks)           \
+  PASS(shrink_broadcasts)        \
   PASS(merge_reshapes)           \
   PASS(merge_reductions)         \
   PASS(merge_transposes)         \
@@ -27,7 +30,8 @@
   PASS(fold_gemm_factors)        \
   PASS(fold_scales)              \
   PASS(simplify_powers)          \
-  PASS(hoist_invariant)
+  PASS(hoist_invariant)          \
+  PASS(merge_slices)
 
 namespace ashlar::optimizer {
 

@@ -2,7 +2,6 @@
 #include "optimizer/slicing.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "optimizer/constants.h"
 
@@ -49,7 +48,7 @@ std::optional<Span> span_of(Editor& editor, NodeIndex slice) {
   if (!axis) return std::nullopt;
   const auto bound = [&](const ops::DimExpr& e) -> std::optional<ops::DimExpr> {
     const auto number = e.value();
-    if (number && *number >= std::numeric_limits<std::int32_t>::max()) return (*shape)[*axis];
+    if (number && ops::never_reaches(*shape, *axis, *number)) return (*shape)[*axis];
     if (number && *number < 0) return editor.model().dims.add((*shape)[*axis], e);
     return e.at_least(0) ? std::optional(e) : std::nullopt;
   };

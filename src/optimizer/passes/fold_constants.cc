@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be computed once is computed once: nodes that read constants alone, and values that are known from shapes. The nodes of a graph that fold
-// fall into groups that share nothing but constants; a group that would cost too many bytes gives up its last nodes until the rest is worth it.
+// Nodes that read constants alone are computed once. Those of a graph fall into groups that share nothing but constants; a group that would cost too many
+// bytes gives up its last nodes until the rest is worth it.
 #include <algorithm>
 #include <map>
 #include <numeric>
@@ -45,17 +45,11 @@ std::uint64_t read_bytes(const Graph& graph) {
   return bytes;
 }
 
-template <class T> void write(Tensor& t, const std::vector<std::int64_t>& numbers) {
-  auto* out = static_cast<T*>(t.mutable_raw());
-  for (const std::int64_t n : numbers) *out++ = static_cast<T>(n);
-}
-
 class Folder {
  public:
   explicit Folder(Editor& editor) : editor_(editor) {}
 
   void run() {
-    fold_known();
     if (!editor_.model().evaluate) return;
     collect();
     if (foldable_nodes_.empty()) return;
@@ -73,48 +67,6 @@ class Folder {
   bool read(ValueId v) const { return v != kNone && (!editor_.uses(v).empty() || editor_.is_output(v)); }
   /// Outputs of the main graph keep their names, so a node makes them.
   bool keeps_name(ValueId v) const { return v != kNone && editor_.is_output(v) && !editor_.is_body(); }
-
-  // Values that follow from shapes.
-
-  void fold_known() {
-    for (NodeIndex n = 0; n < editor_.node_count(); ++n) {
-      if (editor_.dead(n)) continue;
-      const Node& node = editor_.node(n);
-      bool known = false, all = true;
-      for (const ValueId v : node.outputs) {
-        if (!read(v)) continue;
-        known = true;
-        all = all && !keeps_name(v) && is_known(v);
-      }
-      if (!known || !all) continue;
-      Patch patch(editor_, kRule);
-      patch.remove(n);
-      for (const ValueId v : node.outputs)
-        if (read(v)) patch.replace(v, patch.constant(editor_.value(v).name, known_tensor(v)));
-      if (!editor_.apply(std::move(patch))) return;
-    }
-  }
-  bool is_known(ValueId v) const {
-    const DType dtype = editor_.dtype(v);
-    if (!editor_.facts(v).elements || !editor_.shape(v) || (dtype != DType::kInt64 && dtype != DType::kInt32 && dtype != DType::kBool)) return false;
-    const auto& shape = *editor_.shape(v);
-    const auto& elements = *editor_.facts(v).elements;
-    const auto fixed = [](const ops::DimExpr& e) { return e.value().has_value(); };
-    if (!std::all_of(shape.begin(), shape.end(), fixed) || !std::all_of(elements.begin(), elements.end(), fixed)) return false;
-    std::int64_t count = 1;
-    for (const ops::DimExpr& d : shape) count *= *d.value();
-    return count == static_cast<std::int64_t>(elements.size());
-  }
-  Tensor known_tensor(ValueId v) const {
-    std::vector<std::int64_t> dims;
-    for (const ops::DimExpr& d : *editor_.shape(v)) dims.push_back(*d.value());
-    Tensor t = Tensor::zeros(editor_.dtype(v), Shape(dims));
-    const auto numbers = *editor_.numbers(v);
-    if (t.dtype() == DType::kInt64) write<std::int64_t>(t, numbers);
-    else if (t.dtype() == DType::kInt32) write<std::int32_t>(t, numbers);
-    else write<std::uint8_t>(t, numbers);
-    return t;
-  }
 
   // Nodes that read constants alone.
 
@@ -377,7 +329,7 @@ class Folder {
 }  // namespace
 
 Pass fold_constants() {
-  return {kRule, "what depends on constants and known shapes alone is computed once", [](Editor& editor) { Folder(editor).run(); }};
+  return {kRule, "nodes that read constants alone are computed once, within a budget of bytes", [](Editor& editor) { Folder(editor).run(); }};
 }
 
 }  // namespace ashlar::optimizer
