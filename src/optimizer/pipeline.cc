@@ -26,6 +26,12 @@
   PASS(propagate_quantization)   \
   PASS(fuse_softmax)             \
   PASS(fuse_gelu)                \
+  PASS(fuse_attention)           \
+  PASS(fuse_grouped_heads)       \
+  PASS(fuse_kv_cache)            \
+  PASS(fuse_rotary)              \
+  PASS(fuse_causal_mask)         \
+  PASS(flatten_heads)            \
   PASS(fold_batch_normalization) \
   PASS(fold_gemm_factors)        \
   PASS(fold_scales)              \
