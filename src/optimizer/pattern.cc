@@ -70,6 +70,8 @@ class Matcher {
   int matched() const { return best_; }
   int total() const { return total_; }
   const std::string& reason() const { return reason_; }
+  /// Whether at least all nodes of the section were found.
+  bool found_all() const { return found_all_; }
 
  private:
   bool failed(int matched, auto&& reason) {
@@ -218,6 +220,7 @@ class Matcher {
   }
 
   bool finish(Match& match, int matched) {
+    found_all_ = true;
     std::vector<NodeIndex> inside;
     for (const NodeIndex n : match.nodes_)
       if (n != kNone) inside.push_back(n);
@@ -255,6 +258,7 @@ class Matcher {
   const Section& section_;
   const Pattern& pattern_;
   int best_ = 0, total_ = 0;
+  bool found_all_ = false;
   std::string reason_;
 };
 
@@ -321,7 +325,7 @@ bool try_at(Editor& editor, const Compiled& compiled, const std::string& rule, N
       miss.matched = miss.total = static_cast<int>(section.before.size());
       if (!patch) miss.reason = "an output of the graph would lose its name";
       else if (editor.taken(*patch, &miss.reason)) return editor.apply(std::move(*patch));
-    } else {
+    } else if (!compiled.pattern.whole || matcher.found_all()) {
       miss = {matcher.matched(), matcher.total(), matcher.reason()};
     }
     if (miss.matched > nearest.matched) nearest = std::move(miss);

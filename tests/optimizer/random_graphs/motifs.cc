@@ -424,10 +424,11 @@ void add_loop(GraphWriter& w) {
 
 void add_motif(GraphWriter& w) {
   using Motif = void (*)(GraphWriter&);
-  static const std::vector<Motif> motifs = {add_elementwise,   add_elementwise,   add_integers,    add_movement,    add_movement,
-                                            add_movement,      add_shape_chain,   add_shape_chain, add_reduction,   add_product,
-                                            add_product,       add_activation,    add_activation,  add_convolution, add_attention,
-                                            add_normalization, add_normalization, add_branch,      add_loop};
+  static const std::vector<Motif> motifs = {
+      add_elementwise, add_elementwise, add_integers,          add_movement,      add_movement,      add_movement,      add_shape_chain,
+      add_shape_chain, add_reduction,   add_product,           add_product,       add_activation,    add_activation,    add_convolution,
+      add_convolution, add_attention,   add_decoder_attention, add_normalization, add_normalization, add_pixel_shuffle, add_quantization,
+      add_branch,      add_loop};
   w.pick(motifs)(w);
 }
 

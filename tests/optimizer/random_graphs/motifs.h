@@ -18,6 +18,9 @@ void add_convolution(GraphWriter& w);
 void add_activation(GraphWriter& w);
 void add_normalization(GraphWriter& w);
 void add_attention(GraphWriter& w);
+void add_decoder_attention(GraphWriter& w);
+void add_pixel_shuffle(GraphWriter& w);
+void add_quantization(GraphWriter& w);
 void add_branch(GraphWriter& w);
 void add_loop(GraphWriter& w);
 
