@@ -184,7 +184,7 @@ std::optional<Follower> follower(const AshlarGraph* graph, const AshlarHost* hos
     return std::nullopt;
   const auto& readers = uses.readers(value);
   if (readers.size() == 2 && readers[0] != readers[1]) {
-    if (const auto f = gated(graph, host, uses, value)) return f;
+    if (auto f = gated(graph, host, uses, value)) return f;
     return gelu(graph, host, uses, value);
   }
   if (readers.size() != 1) return std::nullopt;

@@ -17,7 +17,11 @@ struct PassOptions {
   std::vector<std::string> only = {};     ///< names of passes; empty: all of them
   std::vector<std::string> disable = {};  ///< names of passes that are left out
   std::optional<std::int64_t> stop_after = {};  ///< rewrites to apply, in the order of Optimization::rewrites; at least 0
+
+  /// No pass but those that cannot be left out: every node reaches the providers as the model has it.
+  static PassOptions none();
 };
+inline PassOptions PassOptions::none() { return {.only = {"legalize"}}; }
 
 /// A pass of the optimizer.
 struct PassInfo {

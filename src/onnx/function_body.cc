@@ -72,9 +72,14 @@ bool has_all_types(const graph::Graph& graph, const graph::Node& node) {
 
 }  // namespace
 
-std::optional<graph::Graph> function_body(const graph::Graph& graph, const graph::Node& node) {
+bool has_function(const graph::Node& node) {
   const proto::OpSchema* schema = schema_of(node);
-  if (!schema || (!schema->HasFunction() && !schema->HasContextDependentFunction()) || !has_all_types(graph, node)) return std::nullopt;
+  return schema && (schema->HasFunction() || schema->HasContextDependentFunction());
+}
+
+std::optional<graph::Graph> function_body(const graph::Graph& graph, const graph::Node& node) {
+  if (!has_function(node) || !has_all_types(graph, node)) return std::nullopt;
+  const proto::OpSchema* schema = schema_of(node);
   return guarded(ErrorCode::kInvalidModel, "the function body cannot be built: ", context_of(node), [&]() -> std::optional<graph::Graph> {
     TensorReader tensors({}, ExternalData({}));
     ValueNames captured;

@@ -37,6 +37,9 @@ Imported parse(std::span<const std::byte> bytes, std::shared_ptr<const void> own
 /// they contradict the operator.
 std::vector<ValueType> infer(const graph::Graph& graph, const graph::Node& node);
 
+/// Whether ONNX defines the node's operator as a function, so that function_body may have something to give.
+bool has_function(const graph::Node& node);
+
 /// The node's function body, when ONNX defines its operator as a function: a graph whose inputs and outputs stand in the
 /// order of the node's (absent ones left out of both), the node's attributes filled in, ids prefixed by the node's id.
 std::optional<graph::Graph> function_body(const graph::Graph& graph, const graph::Node& node);

@@ -137,7 +137,18 @@ DimTable::Result DimTable::minimum(const DimExpr& a, const DimExpr& b) {
   if (const auto d = subtract(a, b); d && d->at_least(0)) return b;
   if (const auto d = subtract(b, a); d && d->at_least(0)) return a;
   if (!a.at_least(0) || !b.at_least(0)) return std::nullopt;
-  return opaque("min", std::min(a, b), std::max(a, b));
+  DimExpr out = opaque("min", std::min(a, b), std::max(a, b));
+  minima_.try_emplace(out.terms()[0].atoms[0], a, b);
+  return out;
+}
+
+/// Whether `e` is the minimum of `whole` and of something that is at least 1.
+bool DimTable::is_cut_of(const DimExpr& e, const DimExpr& whole) const {
+  if (e.terms().size() != 1 || e.terms()[0].factor != 1 || e.terms()[0].atoms.size() != 1) return false;
+  const auto at = minima_.find(e.terms()[0].atoms[0]);
+  if (at == minima_.end()) return false;
+  const auto& [a, b] = at->second;
+  return (a == whole && b.at_least(1)) || (b == whole && a.at_least(1));
 }
 
 DimExpr DimTable::broadcast(const DimExpr& a, const DimExpr& b) {
@@ -146,6 +157,9 @@ DimExpr DimTable::broadcast(const DimExpr& a, const DimExpr& b) {
   // Where only one is known and is not 1, the other must be 1 or the same.
   if (a.value()) return a;
   if (b.value()) return b;
+  // min(512,n) is n, or n is more and it must be 1; where n is 1, so is it.
+  if (is_cut_of(b, a)) return a;
+  if (is_cut_of(a, b)) return b;
   return opaque("broadcast", std::min(a, b), std::max(a, b));
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace ashlar::ops {
@@ -79,8 +80,10 @@ class DimTable {
 
  private:
   DimExpr opaque(const std::string& operation, const DimExpr& a, const DimExpr& b);
+  bool is_cut_of(const DimExpr& e, const DimExpr& whole) const;
   std::vector<std::string> names_;
   std::unordered_map<std::string, DimExpr::Atom> by_name_;
+  std::unordered_map<DimExpr::Atom, std::pair<DimExpr, DimExpr>> minima_;
 };
 
 }  // namespace ashlar::ops

@@ -208,7 +208,8 @@ Tensor int64_tensor(const std::vector<std::int64_t>& elements) {
 }
 
 std::optional<int> newest_version(const std::string& op, const std::string& domain, int limit) {
-  for (const auto& [name, newest] : onnx::known_opsets())
+  static const std::vector<std::pair<std::string, int>> opsets = onnx::known_opsets();
+  for (const auto& [name, newest] : opsets)
     if (name == domain) return onnx::since_version(op, domain, std::min(limit, newest));
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <string_view>
 #include <unordered_map>
 
@@ -69,6 +70,15 @@ std::vector<ValueFacts> infer_facts(const FactsCall& call) {
   for (ValueFacts& f : out)
     if (f.elements && f.elements->size() > static_cast<std::size_t>(kMostFollowed)) f.elements.reset();
   return out;
+}
+
+bool never_reaches(const SymbolicShape& shape, std::size_t axis, std::int64_t size) {
+  constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
+  if (size >= std::numeric_limits<std::int32_t>::max()) return true;
+  for (std::size_t i = 0; i < shape.size() && size > 0; ++i)
+    if (const auto d = shape[i].value(); i != axis && d && *d > 1)
+      if (__builtin_mul_overflow(size, *d, &size) || size >= kMostElements) return true;
+  return size >= kMostElements;
 }
 
 std::vector<Dim> to_dims(const SymbolicShape& shape, const DimTable& table) {

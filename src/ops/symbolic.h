@@ -38,6 +38,9 @@ ValueFacts facts_of(const Tensor& constant);
 /// What a declared type says: its rank, its fixed dimensions, and fresh atoms for the others.
 ValueFacts facts_of(const ValueType& type, DimTable& table);
 
+/// Whether no tensor of that shape is so long along the axis, because no machine would hold it: a slice up to there takes the rest.
+bool never_reaches(const SymbolicShape& shape, std::size_t axis, std::int64_t size);
+
 /// The dimensions as a declared shape: fixed, or named by their expression.
 std::vector<Dim> to_dims(const SymbolicShape& shape, const DimTable& table);
 

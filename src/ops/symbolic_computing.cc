@@ -227,11 +227,11 @@ DimExpr windowed(const Call& c, const DimExpr& size, std::int64_t kernel, std::i
     const auto up = c.table.add(size, DimExpr(stride - 1));
     return c.or_fresh(up ? c.table.floor_divide(*up, DimExpr(stride)) : std::nullopt);
   }
-  if (ceil) return c.table.fresh();
   const std::int64_t less = dilation * (kernel - 1) + 1 - pads;
   const auto steps = c.table.subtract(size, DimExpr(less));
   if (!steps) return c.table.fresh();
   if (steps->value() && *steps->value() < 0) return DimExpr(0);
+  if (ceil) return c.table.fresh();
   if (stride == 1) {
     // Shorter inputs make the run fail.
     const auto out = c.table.add(*steps, DimExpr(1));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
-#include <limits>
 
 #include "ops/symbolic_rules.h"
 
@@ -90,11 +89,9 @@ Facts concat(const Call& c) {
   return one(std::move(out), std::move(elements));
 }
 
-/// An end that exporters write for "all that follows"; no dimension is so long.
-constexpr std::int64_t kToTheEnd = 1'000'000'000;
-
 /// How many indices Slice takes of a dimension.
-DimExpr sliced(const Call& c, const DimExpr& size, const DimExpr* start, const DimExpr* end, std::int64_t step) {
+DimExpr sliced(const Call& c, std::size_t axis, const DimExpr* start, const DimExpr* end, std::int64_t step) {
+  const DimExpr& size = (*c.shape(0))[axis];
   const auto n = size.value();
   if (!start || !end) return c.table.fresh();
   if (n && start->value() && end->value()) {
@@ -108,7 +105,7 @@ DimExpr sliced(const Call& c, const DimExpr& size, const DimExpr* start, const D
   if (step != 1) return c.table.fresh();
   // From the start, or counted from the end, of a dimension that is not known.
   const auto bound = [&](const DimExpr& b) -> DimTable::Result {
-    if (b.value() && *b.value() >= kToTheEnd) return size;
+    if (b.value() && never_reaches(*c.shape(0), axis, *b.value())) return size;
     if (b.value() && *b.value() < 0) return c.table.maximum(c.table.add(size, b).value_or(size), DimExpr(0));
     if (!b.at_least(0)) return std::nullopt;
     return c.table.minimum(b, size);
@@ -136,7 +133,7 @@ Facts slice(const Call& c) {
     const auto axis = Call::axis(axes_given ? (*axes_given)[i] : static_cast<std::int64_t>(i), in->size());
     const std::int64_t step = steps && i < steps->size() ? (*steps)[i] : 1;
     if (!axis || step == 0) return one(c.fresh(in->size()));
-    out[*axis] = sliced(c, (*in)[*axis], starts && i < starts->size() ? &(*starts)[i] : nullptr,
+    out[*axis] = sliced(c, *axis, starts && i < starts->size() ? &(*starts)[i] : nullptr,
                         ends && i < ends->size() ? &(*ends)[i] : nullptr, step);
   }
   std::optional<Elements> elements;

@@ -59,42 +59,6 @@ void drop_unread_constants(Graph& graph) {
     if (!read[v]) graph.values[v].constant = {};
 }
 
-void list_ids(const Graph& graph, std::unordered_map<std::string, const Node*>& out) {
-  for (const Node& node : graph.nodes) {
-    out.emplace(node.id, &node);
-    for (const auto& [name, body] : graph::bodies(node)) list_ids(*body, out);
-  }
-}
-
-/// One entry for each node that became a body.
-void record_expansions(const Graph& before, const Graph& after, const std::string& pass, Optimization& report) {
-  std::unordered_map<std::string, const Node*> old_nodes, new_nodes;
-  list_ids(before, old_nodes);
-  list_ids(after, new_nodes);
-  std::unordered_map<std::string, Optimization::Rewrite> made;
-  for (const auto& [id, node] : new_nodes) {
-    if (old_nodes.contains(id)) continue;
-    for (std::size_t at = id.find('/'); at != std::string::npos; at = id.find('/', at + 1)) {
-      const auto whole = old_nodes.find(id.substr(0, at));
-      if (whole == old_nodes.end() || new_nodes.contains(whole->first)) continue;
-      Optimization::Rewrite& r = made[whole->first];
-      if (r.before.empty()) r.before.push_back({whole->first, whole->second->op_name(), whole->second->origins});
-      r.after.push_back({id, node->op_name(), node->origins});
-      break;
-    }
-  }
-  std::vector<std::string> order;
-  for (const auto& [id, r] : made) order.push_back(id);
-  std::sort(order.begin(), order.end());
-  for (const std::string& id : order) {
-    Optimization::Rewrite& r = made[id];
-    r.pass = pass;
-    r.rule = "expand " + r.before[0].op;
-    std::sort(r.after.begin(), r.after.end(), [](const auto& a, const auto& b) { return a.node < b.node; });
-    report.rewrites.push_back(std::move(r));
-  }
-}
-
 class Driver {
  public:
   Driver(Graph& graph, const PassOptions& options, Takes takes, Evaluate evaluate, std::span<const Pass> passes)
@@ -194,15 +158,22 @@ class Driver {
 
   void legalize(const PassInfo& info) {
     if (!model_.takes) return;
-    const Graph before = graph_;
-    optimizer::legalize(graph_, [&](const Graph& g, NodeIndex n) {
+    const auto takes = [&](const Graph& g, NodeIndex n) {
       const auto asked = asked_.find(g.nodes[n].id);
       if (asked != asked_.end() && asked->second == g.nodes[n].op_name()) return true;
       const bool taken = model_.takes(g, n).provider >= 0;
       if (taken) asked_[g.nodes[n].id] = g.nodes[n].op_name();
       return taken;
+    };
+    const auto ref = [](const Node& node) { return Optimization::NodeRef{node.id, node.op_name(), node.origins}; };
+    optimizer::legalize(graph_, takes, [&](const Node& gone, std::span<const Node> made) {
+      Optimization::Rewrite record;
+      record.pass = info.name;
+      record.rule = "expand " + gone.op_name();
+      record.before.push_back(ref(gone));
+      for (const Node& n : made) record.after.push_back(ref(n));
+      model_.report.rewrites.push_back(std::move(record));
     });
-    record_expansions(before, graph_, info.name, model_.report);
   }
 
   /// One pass over a graph and its bodies; whether anything changed.

@@ -152,7 +152,7 @@ class Expansion {
   std::vector<Node> nodes_;
 };
 
-void legalize(Graph& graph, const Taken& taken, int nesting) {
+void legalize(Graph& graph, const Taken& taken, const Expanded& expanded_node, int nesting) {
   if (nesting > graph::kMaxNesting)
     throw Error(ErrorCode::kInvalidModel, "graphs are nested more than " + std::to_string(graph::kMaxNesting) + " deep");
   std::unordered_set<std::string> names;
@@ -161,7 +161,8 @@ void legalize(Graph& graph, const Taken& taken, int nesting) {
   for (int round = 0; round < kMaxExpansion && std::find(open.begin(), open.end(), 1) != open.end(); ++round) {
     std::vector<std::optional<Graph>> expanded(graph.nodes.size());
     for (graph::NodeIndex i = 0; i < graph.nodes.size(); ++i) {
-      if (!open[i] || ops::is_core_operator(graph, graph.nodes[i]) || taken(graph, i)) continue;
+      const Node& node = graph.nodes[i];
+      if (!open[i] || (!ops::is_internal(node) && !onnx::has_function(node)) || ops::is_core_operator(graph, node) || taken(graph, i)) continue;
       expanded[i] = ops::internal_body(graph, graph.nodes[i]);
       if (!expanded[i]) expanded[i] = onnx::function_body(graph, graph.nodes[i]);
     }
@@ -169,8 +170,12 @@ void legalize(Graph& graph, const Taken& taken, int nesting) {
     std::vector<char> next;
     for (graph::NodeIndex i = 0; i < graph.nodes.size(); ++i) {
       std::vector<Node> made;
-      if (expanded[i]) made = Expansion(graph, names, graph.nodes[i], std::move(*expanded[i])).run();
-      else made.push_back(std::move(graph.nodes[i]));
+      if (expanded[i]) {
+        made = Expansion(graph, names, graph.nodes[i], std::move(*expanded[i])).run();
+        if (expanded_node) expanded_node(graph.nodes[i], made);
+      } else {
+        made.push_back(std::move(graph.nodes[i]));
+      }
       next.insert(next.end(), made.size(), static_cast<char>(expanded[i].has_value()));
       std::move(made.begin(), made.end(), std::back_inserter(nodes));
     }
@@ -180,7 +185,7 @@ void legalize(Graph& graph, const Taken& taken, int nesting) {
   for (Node& node : graph.nodes) {
     for (const auto& [name, body] : graph::bodies(node)) {
       auto copy = std::make_shared<Graph>(*body);
-      legalize(*copy, taken, nesting + 1);
+      legalize(*copy, taken, expanded_node, nesting + 1);
       node.attributes[name] = std::move(copy);
     }
   }
@@ -188,6 +193,6 @@ void legalize(Graph& graph, const Taken& taken, int nesting) {
 
 }  // namespace
 
-void legalize(Graph& graph, const Taken& taken) { legalize(graph, taken, 0); }
+void legalize(Graph& graph, const Taken& taken, const Expanded& expanded) { legalize(graph, taken, expanded, 0); }
 
 }  // namespace ashlar::optimizer

@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -70,6 +71,8 @@ class Matcher {
   int matched() const { return best_; }
   int total() const { return total_; }
   const std::string& reason() const { return reason_; }
+  /// Whether at least all nodes of the section were found.
+  bool found_all() const { return found_all_; }
 
  private:
   bool failed(int matched, auto&& reason) {
@@ -218,6 +221,7 @@ class Matcher {
   }
 
   bool finish(Match& match, int matched) {
+    found_all_ = true;
     std::vector<NodeIndex> inside;
     for (const NodeIndex n : match.nodes_)
       if (n != kNone) inside.push_back(n);
@@ -255,6 +259,7 @@ class Matcher {
   const Section& section_;
   const Pattern& pattern_;
   int best_ = 0, total_ = 0;
+  bool found_all_ = false;
   std::string reason_;
 };
 
@@ -321,7 +326,7 @@ bool try_at(Editor& editor, const Compiled& compiled, const std::string& rule, N
       miss.matched = miss.total = static_cast<int>(section.before.size());
       if (!patch) miss.reason = "an output of the graph would lose its name";
       else if (editor.taken(*patch, &miss.reason)) return editor.apply(std::move(*patch));
-    } else {
+    } else if (!compiled.pattern.whole || matcher.found_all()) {
       miss = {matcher.matched(), matcher.total(), matcher.reason()};
     }
     if (miss.matched > nearest.matched) nearest = std::move(miss);
@@ -333,12 +338,17 @@ bool try_at(Editor& editor, const Compiled& compiled, const std::string& rule, N
 
 Pass pattern_pass(std::string name, std::string summary, std::initializer_list<Pattern> patterns) {
   auto compiled = std::make_shared<std::vector<Compiled>>();
-  for (const Pattern& p : patterns) compiled->push_back({p, read_pattern(p.text)});
+  std::unordered_set<std::string> anchors;
+  for (const Pattern& p : patterns) {
+    compiled->push_back({p, read_pattern(p.text)});
+    for (const Section& section : compiled->back().sections) anchors.insert(section.before[section.steps[0].line].op);
+  }
   Pass pass;
   pass.name = name;
   pass.summary = std::move(summary);
-  pass.run = [compiled, rule = std::move(name)](Editor& editor) {
+  pass.run = [compiled, anchors = std::move(anchors), rule = std::move(name)](Editor& editor) {
     for (NodeIndex n = 0; n < editor.node_count(); ++n) {
+      if (editor.dead(n) || !anchors.contains(editor.node(n).op_type)) continue;
       NearMiss nearest;
       for (const Compiled& c : *compiled) {
         if (editor.dead(n)) break;

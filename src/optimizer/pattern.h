@@ -80,6 +80,8 @@ struct Pattern {
   bool (*accept)(Match& match) = nullptr;
   /// Makes values that `after` names (Match::set), in the patch.
   void (*prepare)(Match& match, Patch& patch) = nullptr;
+  /// Near misses are told only where all nodes are there: without the last ones, those in front are nothing special.
+  bool whole = false;
 };
 
 /// A pass that applies patterns wherever they match, in the order given at each node. Throws std::logic_error for text that cannot be read.

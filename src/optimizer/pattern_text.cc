@@ -64,7 +64,12 @@ class LineReader {
   double number() {
     skip();
     std::size_t length = 0;
-    const double out = std::stod(text_.substr(at_), &length);
+    double out = 0;
+    try {
+      out = std::stod(text_.substr(at_), &length);
+    } catch (const std::exception&) {
+      fail();
+    }
     at_ += length;
     return out;
   }

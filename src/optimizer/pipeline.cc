@@ -3,31 +3,55 @@
 #include "optimizer/pass.h"
 
 // In the order in which they run. Each name is a function `Pass NAME()`.
-#define ASHLAR_PIPELINE(PASS)    \
-  PASS(eliminate_dead)           \
-  PASS(eliminate_identity)       \
-  PASS(resolve_if)               \
-  PASS(resolve_loop)             \
-  PASS(trim_outputs)             \
-  PASS(simplify_shapes)          \
-  PASS(fold_constants)           \
-  PASS(simplify_casts)           \
-  PASS(simplify_slices)          \
-  PASS(simplify_concats)         \
-  PASS(merge_reshapes)           \
-  PASS(merge_reductions)         \
-  PASS(merge_transposes)         \
-  PASS(sink_transposes)          \
-  PASS(eliminate_common)         \
-  PASS(fold_pads)                \
-  PASS(propagate_quantization)   \
-  PASS(fuse_softmax)             \
-  PASS(fuse_gelu)                \
-  PASS(fold_batch_normalization) \
-  PASS(fold_gemm_factors)        \
-  PASS(fold_scales)              \
-  PASS(simplify_powers)          \
-  PASS(hoist_invariant)
+#define ASHLAR_PIPELINE(PASS)       \
+  PASS(eliminate_dead)              \
+  PASS(eliminate_identity)          \
+  PASS(resolve_if)                  \
+  PASS(resolve_loop)                \
+  PASS(trim_outputs)                \
+  PASS(simplify_shapes)             \
+  PASS(fold_constants)              \
+  PASS(simplify_casts)              \
+  PASS(simplify_slices)             \
+  PASS(simplify_concats)            \
+  PASS(split_packed)                \
+  PASS(simplify_masks)              \
+  PASS(shrink_broadcasts)           \
+  PASS(merge_reshapes)              \
+  PASS(merge_reductions)            \
+  PASS(merge_transposes)            \
+  PASS(sink_transposes)             \
+  PASS(eliminate_common)            \
+  PASS(fold_pads)                   \
+  PASS(propagate_quantization)      \
+  PASS(fuse_softmax)                \
+  PASS(fuse_layer_norm)             \
+  PASS(fuse_rms_norm)               \
+  PASS(fuse_group_norm)             \
+  PASS(fuse_sigmoid)                \
+  PASS(fuse_swish)                  \
+  PASS(fuse_mish)                   \
+  PASS(fuse_hard_sigmoid)           \
+  PASS(fuse_hard_swish)             \
+  PASS(fuse_gelu)                   \
+  PASS(fuse_pixel_shuffle)          \
+  PASS(fuse_reductions)             \
+  PASS(fuse_attention)              \
+  PASS(fuse_grouped_heads)          \
+  PASS(fuse_kv_cache)               \
+  PASS(fuse_rotary)                 \
+  PASS(fuse_causal_mask)            \
+  PASS(flatten_heads)               \
+  PASS(fold_batch_normalization)    \
+  PASS(fold_gemm_factors)           \
+  PASS(fold_scales)                 \
+  PASS(fuse_linear)                 \
+  PASS(simplify_powers)             \
+  PASS(hoist_invariant)             \
+  PASS(merge_slices)                \
+  PASS(merge_products)              \
+  PASS(fuse_skip_norm)              \
+  PASS(fuse_masked_softmax)
 
 namespace ashlar::optimizer {
 

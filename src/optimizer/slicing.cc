@@ -2,7 +2,6 @@
 #include "optimizer/slicing.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "optimizer/constants.h"
 
@@ -19,7 +18,8 @@ std::optional<std::vector<AxisSlice>> slices_of(const Editor& editor, NodeIndex 
   const auto starts = editor.numbers(input(node, 1)), ends = editor.numbers(input(node, 2));
   const auto axes = editor.numbers(input(node, 3)), steps = editor.numbers(input(node, 4));
   if (!rank || !starts || !ends || (input(node, 3) != kNone && !axes) || (input(node, 4) != kNone && !steps)) return std::nullopt;
-  if (ends->size() != starts->size() || (axes && axes->size() != starts->size()) || (steps && steps->size() != starts->size())) return std::nullopt;
+  if (ends->size() != starts->size() || (axes && axes->size() != starts->size()) || (steps && steps->size() != starts->size()))
+    return std::nullopt;
   std::vector<AxisSlice> out;
   for (std::size_t i = 0; i < starts->size(); ++i) {
     const auto axis = axis_of(axes ? (*axes)[i] : static_cast<std::int64_t>(i), *rank);
@@ -49,7 +49,7 @@ std::optional<Span> span_of(Editor& editor, NodeIndex slice) {
   if (!axis) return std::nullopt;
   const auto bound = [&](const ops::DimExpr& e) -> std::optional<ops::DimExpr> {
     const auto number = e.value();
-    if (number && *number >= std::numeric_limits<std::int32_t>::max()) return (*shape)[*axis];
+    if (number && ops::never_reaches(*shape, *axis, *number)) return (*shape)[*axis];
     if (number && *number < 0) return editor.model().dims.add((*shape)[*axis], e);
     return e.at_least(0) ? std::optional(e) : std::nullopt;
   };

@@ -99,6 +99,19 @@ TEST_F(BadInput, AViewThatIsNotAlignedForItsElementsIsReadAllTheSame) {
   EXPECT_EQ(session_.run({{"image", odd}, {"axes", axes_}}).at("result").tensor().span<float>()[2], 6.0f);
 }
 
+TEST(BadShapes, DimensionsOfOneNameMustBeOneNumber) {
+  const Session session(text_model(R"(<ir_version: 8, opset_import: ["": 17]>
+    add (float[N, 2] x, float[N, M] y, float[M] z) => (float[N, M] s) { a = Add(x, y) s = Add(a, z) })"));
+  const auto zeros = [](const Shape& shape) { return Tensor::zeros(DType::kFloat32, shape); };
+  const Error e = error_of([&] { session.run({{"x", zeros({3, 2})}, {"y", zeros({1, 2})}, {"z", zeros({2})}}); });
+  EXPECT_EQ(e.code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(e.context().tensor, "y");
+  EXPECT_THAT(e.what(), HasSubstr("dimension 'N' is 3 in input 'x' and 1 in input 'y'"));
+  EXPECT_NO_THROW(session.run({{"x", zeros({3, 2})}, {"y", zeros({3, 1})}, {"z", zeros({1})}}));
+  const Session open(text_model(R"(<ir_version: 8, opset_import: ["": 17]> add (float[?] x, float[?] y) => (float[?] s) { s = Add(x, y) })"));
+  EXPECT_NO_THROW(open.run({{"x", zeros({3})}, {"y", zeros({1})}}));
+}
+
 TEST(BadSequence, ElementsThatTheModelDoesNotDeclareAreRefused) {
   const Session session(text_model(R"(<ir_version: 8, opset_import: ["": 17]>
     first (seq(float[2]) s) => (float[2] y) { zero = Constant <value = int64 {0}> () e = SequenceAt(s, zero) y = Neg(e) })"));

@@ -12,7 +12,7 @@ from command_case import CommandTest
 class Options(CommandTest):
     def test_unknown_words_name_the_nearest(self):
         self.refused("rn", says="did you mean 'run'?")
-        self.refused("frobnicate", says="there are: run, inspect, explain, memory, doctor")
+        self.refused("frobnicate", says="there are: run, inspect, explain, passes, memory, doctor")
         self.refused("run", self.digits, "--provders", "reference", says="did you mean '--providers'?")
         self.refused("run", self.digits, "--thread=2", says="did you mean '--threads'?")
         self.refused("explain", self.digits, "--nodes", "x", says="did you mean '--node'?")

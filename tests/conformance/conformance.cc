@@ -40,6 +40,7 @@ struct Options {
   fs::path expected_failures;
   int threads = 0;
   bool verbose = false, by_operator = false;
+  bool optimized = false;  ///< with the passes of a session; else every node as the case has it
 };
 
 /// A line `PATTERN: reason` of the expected failures, or `~PATTERN: reason` for cases that pass in one run and not in another.
@@ -57,7 +58,7 @@ struct Outcome {
 };
 
 constexpr const char* kUsage =
-    "ashlar_conformance --cases DIR [--providers a,b] [--filter REGEX] [--expected-failures FILE] [--threads N] [--by-operator] [-v]";
+    "ashlar_conformance --cases DIR [--providers a,b] [--filter REGEX] [--expected-failures FILE] [--threads N] [--optimized] [--by-operator] [-v]";
 
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts;
@@ -82,6 +83,7 @@ Options parse(int argc, char** argv) {
     else if (name == "--filter") o.filter = value();
     else if (name == "--expected-failures") o.expected_failures = value();
     else if (name == "--threads") o.threads = std::stoi(value());
+    else if (name == "--optimized") o.optimized = true;
     else if (name == "--by-operator") o.by_operator = true;
     else if (name == "-v") o.verbose = true;
     else throw std::invalid_argument(fmt::format("there is no option {}\n{}", name, kUsage));
@@ -142,7 +144,9 @@ std::string run_case(const fs::path& folder, const Options& options, std::vector
   const cli::Tolerance tolerance = read_tolerance(folder / "tolerance.json");
   const ashlar::Model model = ashlar::Model::load(folder / "model.onnx");
   for (const auto& [op, count] : model.info().operators) operators.push_back(op);
-  const ashlar::Session session(model, {.providers = options.providers, .threads = options.threads});
+  const ashlar::Session session(model, {.providers = options.providers,
+                                        .threads = options.threads,
+                                        .passes = options.optimized ? ashlar::PassOptions() : ashlar::PassOptions::none()});
   const std::vector<fs::path> sets = find_data_sets(folder);
   std::size_t compared = 0;
   for (const fs::path& set : sets) {

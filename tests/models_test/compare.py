@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a model with the `ashlar` command and with ONNX Runtime, and compare: for every output max |difference| <= 1e-4 * max |expected|.
 
-Usage: compare.py BIN_DIR [--providers LIST] MODEL...
+Usage: compare.py BIN_DIR [--providers LIST] [--without-each-pass] MODEL...
 
 MODEL: digits, or one that shared/models/materialize.py writes. A model of shared/measure/cases.json is run with each case's shapes, and
 with its first case's once more at batch 3 and once more with every other open dimension halved (1: made 3), as far as its graph leaves them
-open. Some models have inputs of their own kind besides. Without --providers: the build's default ones.
+open. Some models have inputs of their own kind besides. Without --providers: the build's default ones. --without-each-pass: only the first case of a
+model, once with all passes and once for each pass of the optimizer that can be left out, without it.
 Exit status: 0 all agree, 1 one does not, 77 skipped (the reason is printed).
 """
-import argparse, json, os, subprocess, sys, tempfile
+import argparse, itertools, json, os, subprocess, sys, tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -27,8 +28,8 @@ LIMIT = 1e-4
 class Pair:
     """One model in both engines."""
 
-    def __init__(self, name, command, options):
-        self.name, self.command, self.options = name, command, options
+    def __init__(self, name, command, options, disabled=("",)):
+        self.name, self.command, self.options, self.disabled = name, command, options, disabled
         self.file = model_file(name)
         self.ort = onnxruntime.InferenceSession(self.file, providers=["CPUExecutionProvider"])
         self.inputs = [i.name for i in self.ort.get_inputs()]
@@ -38,14 +39,15 @@ class Pair:
     def expected(self, feeds):
         return dict(zip(self.outputs, self.ort.run(None, feeds)))
 
-    def ours(self, feeds):
-        """The outputs of `ashlar run` by name."""
+    def ours(self, feeds, disable=""):
+        """The outputs of `ashlar run` by name, one of its passes left out."""
         with tempfile.TemporaryDirectory() as folder:
             os.mkdir(f"{folder}/inputs")
             for j, name in enumerate(self.inputs):
                 with open(f"{folder}/inputs/input_{j}.pb", "wb") as f:
                     f.write(numpy_helper.from_array(feeds[name], name).SerializeToString())
             command = [self.command, "run", self.file, "--data-set", f"{folder}/inputs", "--output-dir", f"{folder}/outputs", *self.options]
+            command += ["--disable", disable] if disable else []
             done = subprocess.run(command, capture_output=True, text=True, timeout=600)
             if done.returncode != 0:
                 sys.exit(f"{' '.join(command)}\nexit status {done.returncode}\n{done.stdout}{done.stderr}")
@@ -70,7 +72,8 @@ class Pair:
 
     def compare(self, case, feeds):
         expected = self.expected(feeds)
-        self.judge(case, self.ours(feeds), expected)
+        for disable in self.disabled:
+            self.judge(f"{case} without {disable}" if disable else case, self.ours(feeds, disable), expected)
         return expected
 
 
@@ -113,10 +116,10 @@ def made_up(shapes, seed):
     return feeds
 
 
-def cases(pair):
+def cases(pair, most=None):
     shapes = json.load(open(onnx_environment.shared("measure/cases.json"))).get(pair.name, {})
     symbols = {i.name: i.shape for i in pair.ort.get_inputs()}
-    for seed, (case, inputs) in enumerate(case_shapes(shapes, symbols) if shapes else ()):
+    for seed, (case, inputs) in enumerate(itertools.islice(case_shapes(shapes, symbols), most) if shapes else ()):
         pair.compare(case, made_up(inputs, seed))
 
 
@@ -192,15 +195,20 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("bin")
     parser.add_argument("--providers")
+    parser.add_argument("--without-each-pass", action="store_true")
     parser.add_argument("models", nargs="+")
     arguments = parser.parse_args()
     options = ["--providers", arguments.providers] if arguments.providers else []
+    command, disabled = f"{arguments.bin}/ashlar", [""]
+    if arguments.without_each_pass:
+        passes = json.loads(subprocess.run([command, "passes", "--json"], capture_output=True, text=True, check=True).stdout)["passes"]
+        disabled += [p["pass"] for p in passes if not p["required"]]
     special = {f.__name__: f for f in (digits, minilm, magika_v3_3, silero_vad)}
     for name in arguments.models:
-        pair = Pair(name, f"{arguments.bin}/ashlar", options)
+        pair = Pair(name, command, options, disabled)
         if name != "digits":
-            cases(pair)
-        if name in special:
+            cases(pair, 1 if arguments.without_each_pass else None)
+        if name in special and not (arguments.without_each_pass and pair.runs):
             special[name](pair)
         if pair.runs == 0:
             sys.exit(f"{name}: nothing to run it with")

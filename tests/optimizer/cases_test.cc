@@ -7,13 +7,12 @@
 
 #include <gtest/gtest.h>
 
-#include "onnx/onnx.h"
 #include "ops/canonicalize.h"
 #include "optimizer/pass.h"
 #include "tests/optimizer/case_file.h"
 #include "tests/optimizer/oracle.h"
+#include "tests/optimizer/text_graph.h"
 #include "tests/support/tensors.h"
-#include "tests/support/text_model.h"
 
 namespace ashlar::optimizer {
 namespace {
@@ -57,12 +56,6 @@ std::pair<std::string, std::string> assignment(const std::string& item) {
   const auto at = item.find('=');
   if (at == std::string::npos) throw std::runtime_error("'" + item + "' is no assignment");
   return {item.substr(0, at), item.substr(at + 1)};
-}
-
-graph::Graph import(const std::string& text) {
-  const std::string bytes = testing::model_bytes(text.c_str());
-  const auto owner = std::make_shared<const std::string>(bytes);
-  return onnx::parse(std::as_bytes(std::span(*owner)), owner, {}, "case").graph;
 }
 
 /// Random inputs as a line of `dims` wants them.
@@ -130,7 +123,7 @@ TEST_P(Cases, Hold) {
   TextCase& c = file.cases.at(place.index);
   ASSERT_TRUE(c.part("before") && c.part("after")) << "a case has the parts 'before' and 'after'";
   const testing::Oracle oracle;
-  graph::Graph before = import(*c.part("before"));
+  graph::Graph before = testing::imported_graph(*c.part("before"));
   graph::Graph after = graph::deep_copy(before);
   ops::canonicalize(before);
   const Optimization report =
@@ -172,10 +165,11 @@ std::string kebab(std::string name) {
 TEST(CaseFiles, EveryPassHasOneWithARewriteAndARefusal) {
   for (const Pass& pass : pipeline()) {
     const fs::path file = kFolder / (pass.name + ".txt");
-    ASSERT_TRUE(fs::exists(file)) << file << " is missing";
+    EXPECT_TRUE(fs::exists(file)) << file << " is missing";
+    if (!fs::exists(file)) continue;
     int rewrites = 0, refusals = 0;
     for (const TextCase& c : CaseFile::read(file).cases) {
-      graph::Graph graph = import(*c.part("before"));
+      graph::Graph graph = testing::imported_graph(*c.part("before"));
       const testing::Oracle oracle;
       const Optimization report = optimize(graph, options_of(c, file), nullptr, [&](const graph::Graph& g) { return oracle.evaluate(g); });
       const bool any = std::any_of(report.rewrites.begin(), report.rewrites.end(), [&](const auto& r) { return r.pass == pass.name; });

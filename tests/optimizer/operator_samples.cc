@@ -368,7 +368,10 @@ void reshape(W& w, Name op) {
     w.node(op, {w.vector({2, w.between(0, 4)}), w.vector({w.chance(50) ? 2 : -1})});
     return;
   }
-  const Sizes s = w.sizes(w.between(0, 4));
+  Sizes s = w.sizes(w.between(0, 4));
+  // A target that comes out as 0 copies whatever dimension stands there: nothing is claimed of such runs, which have no elements.
+  for (auto& d : s)
+    if (d.size == 0) d = w.size(2);
   const std::string x = w.input("float", s);
   // Neighbours merge or split, one may be open, some copy.
   std::vector<std::int64_t> to;

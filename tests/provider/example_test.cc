@@ -77,7 +77,7 @@ NamedValues every_input(std::int64_t n) {
 
 TEST(ExampleProvider, EveryOperatorAgreesWithTheReference) {
   const Model model = text_model(kEveryOperator);
-  const Session session(model, {.providers = {example()}});
+  const Session session(model, {.providers = {example()}, .passes = PassOptions::none()});
   std::set<std::string> operators;
   for (const auto& node : session.placement().nodes) {
     EXPECT_EQ(node.provider, "example") << node.node;

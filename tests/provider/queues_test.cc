@@ -65,7 +65,7 @@ template <bool kEvents> float stored(const char* provider) {
   hidden = -1;
   const Session session(testing::text_model(R"(<ir_version: 10, opset_import: ["" : 21]>
     g (float[1] x, float[1] z) => (float[1] y, float[1] s) { r = Relu(x) y = Neg(z) s = Relu(r) })"),
-                        {.providers = {provider}});
+                        {.providers = {provider}, .passes = PassOptions::none()});
   // Nothing but the event makes y wait for r: what is copied back first is y.
   return session.run({{"x", Tensor::of<float>({1}, {7})}, {"z", Tensor::of<float>({1}, {0})}}).at("y").tensor().data<float>()[0];
 }

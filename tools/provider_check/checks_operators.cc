@@ -55,7 +55,7 @@ Json ask_about(const Context& context, const Row& row) {
     try {
       const Drawn drawn = draw({&row, choices});
       if (elements(drawn.inputs) > kLargestSample) continue;
-      const Session session(drawn.model, {.providers = providers, .threads = drawn.threads});
+      const Session session(drawn.model, {.providers = providers, .threads = drawn.threads, .passes = PassOptions::none()});
       bool whole = true, touched = false;
       merge(result.claims, spy.take_claims());
       if (!is_chain(row) && has_no_kernel(result.claims[row.name])) break;  // no other draw changes that
@@ -197,7 +197,7 @@ bool impossible(const Row& row, const List& choices) {
   try {
     const Drawn drawn = draw({&row, choices});
     if (elements(drawn.inputs) > kLargestSample) return false;
-    const Session session(drawn.model, {.providers = {"reference"}, .threads = 1});
+    const Session session(drawn.model, {.providers = {"reference"}, .threads = 1, .passes = PassOptions::none()});
     try {
       session.run(drawn.inputs);
     } catch (const Error& e) {

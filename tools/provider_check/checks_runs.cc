@@ -53,7 +53,7 @@ NamedValues moved(const NamedValues& inputs, int by) {
 SessionOptions options_of(const Context& context, const Sample& sample) {
   std::vector<std::string> providers = {context.target.text};
   if (is_chain(*sample.row) && context.target.name != "reference") providers.push_back("reference");
-  return {.providers = providers, .threads = 1};
+  return {.providers = providers, .threads = 1, .passes = PassOptions::none()};
 }
 
 /// What goes wrong when threads run sessions at once; empty when nothing.
@@ -267,7 +267,7 @@ void check_leaks(Context& context) {
         spy.set_mode(Mode::kRepeated);
         for (const Sample& sample : context.samples) {
           const Drawn drawn = draw(sample);
-          Session(drawn.model, {.providers = watched_providers(context, *sample.row), .threads = drawn.threads}).run(drawn.inputs);
+          Session(drawn.model, {.providers = watched_providers(context, *sample.row), .threads = drawn.threads, .passes = PassOptions::none()}).run(drawn.inputs);
           for (const Finding& f : spy.take_findings()) tell(line_of(f));
           tell({{"model", 1}});
         }

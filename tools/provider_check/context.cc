@@ -44,7 +44,7 @@ void make_session(const Target& target) {
   comparison::Draw draw(none);
   draw.expose(draw.constant(Tensor::scalar<float>(0)));
   const std::string bytes = draw.finish().model.SerializeAsString();
-  const Session session(Model::parse(std::as_bytes(std::span(bytes))), {.providers = {target.text}});
+  const Session session(Model::parse(std::as_bytes(std::span(bytes))), {.providers = {target.text}, .passes = PassOptions::none()});
 }
 
 void tell_description(const Target& target, const Tell& tell) {

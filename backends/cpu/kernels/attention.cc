@@ -139,8 +139,9 @@ class Attention final : public CpuKernel {
       check(fits, "a mask of shape ", mask, " for scores of shape ", full);
       mask_keys = mask[mask.rank() - 1];
       const Dims dense = strides_of(mask);
-      for (int d = 0; d < mask.rank() - 1; ++d)
-        if (mask[d] != 1) mask_steps[static_cast<std::size_t>(4 - mask.rank() + d)] = dense[d];
+      std::size_t place = 4 - static_cast<std::size_t>(mask.rank());
+      for (int d = 0; d < mask.rank() - 1; ++d, ++place)
+        if (mask[d] != 1) mask_steps[place] = dense[d];
     }
     AttentionShape shape;
     HeadLayout q, k, v, y;

@@ -16,21 +16,22 @@ bool flatten(Editor& editor, NodeIndex n) {
   if (!axis) return false;
   Patch patch(editor, kRule);
   std::vector<ValueId> inputs;
-  bool any = false;
+  std::vector<NodeIndex> inlined;
   for (const ValueId v : editor.node(n).inputs) {
     const NodeIndex inner = editor.producer(v);
     const bool nested = editor.is(inner, "Concat") && axis_of(editor, inner) == axis;
-    if (nested && editor.single_use(v)) {
+    const auto& uses = editor.uses(v);
+    if (nested && !editor.is_output(v) && std::all_of(uses.begin(), uses.end(), [&](const Use& u) { return u.node == n; })) {
       const auto& parts = editor.node(inner).inputs;
       inputs.insert(inputs.end(), parts.begin(), parts.end());
-      patch.remove(inner);
-      any = true;
+      if (std::find(inlined.begin(), inlined.end(), inner) == inlined.end()) inlined.push_back(inner);
       continue;
     }
     if (nested) editor.near_miss(kRule, n, 1, 2, editor.consumers(v, {n}));
     inputs.push_back(v);
   }
-  if (!any) return false;
+  if (inlined.empty()) return false;
+  for (const NodeIndex inner : inlined) patch.remove(inner);
   patch.remove(n);
   patch.add_writing("Concat", std::move(inputs), {editor.node(n).outputs[0]}, {{"axis", static_cast<std::int64_t>(*axis)}});
   return editor.apply(std::move(patch));
