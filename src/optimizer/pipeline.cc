@@ -23,6 +23,7 @@
   PASS(sink_transposes)             \
   PASS(eliminate_common)            \
   PASS(fold_pads)                   \
+  PASS(narrow_convolutions)         \
   PASS(propagate_quantization)      \
   PASS(fuse_softmax)                \
   PASS(fuse_layer_norm)             \
