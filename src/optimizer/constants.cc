@@ -9,6 +9,7 @@
 #include <limits>
 #include <string_view>
 
+#include "ops/internal.h"
 #include "ops/rewriter.h"
 
 namespace ashlar::optimizer {
@@ -66,7 +67,8 @@ bool all_equal(const Editor& editor, ValueId v, double number) {
   if (v == kNone) return false;
   if (const Tensor* t = editor.constant(v)) return all_equal(*t, number);
   const auto& elements = editor.facts(v).elements;
-  return elements && std::all_of(elements->begin(), elements->end(), [&](const ops::DimExpr& e) { return e.value() && static_cast<double>(*e.value()) == number; });
+  return elements && std::all_of(elements->begin(), elements->end(),
+                                 [&](const ops::DimExpr& e) { return e.value() && static_cast<double>(*e.value()) == number; });
 }
 
 bool same_bytes(const Tensor& a, const Tensor& b) {
@@ -77,9 +79,10 @@ bool same_bytes(const Tensor& a, const Tensor& b) {
 }
 
 bool deterministic(const Node& node) {
-  constexpr std::array<std::string_view, 6> kRandom = {"Bernoulli",    "Multinomial",       "RandomNormal",
+  constexpr std::array<std::string_view, 6> kRandom = {"Bernoulli",        "Multinomial",   "RandomNormal",
                                                        "RandomNormalLike", "RandomUniform", "RandomUniformLike"};
-  if (!node.domain.empty()) return true;
+  // Of operators that only a provider knows nothing is known.
+  if (!node.domain.empty()) return node.domain == "ai.onnx.ml" || ops::is_internal(node);
   // Dropout draws numbers when it trains.
   if (node.op_type == "Dropout") return node.inputs.size() < 3 || node.inputs[2] == kNone;
   return std::find(kRandom.begin(), kRandom.end(), node.op_type) == kRandom.end();

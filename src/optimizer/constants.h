@@ -18,7 +18,7 @@ bool all_equal(const Editor& editor, ValueId v, double number);
 /// Whether two tensors have the same dtype, shape and bytes.
 bool same_bytes(const Tensor& a, const Tensor& b);
 
-/// Whether the operator gives the same outputs for the same inputs, each time.
+/// Whether the operator is known to give the same outputs for the same inputs, each time.
 bool deterministic(const Node& node);
 
 /// An attribute of the node, or `otherwise`.

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -105,6 +106,7 @@ class Patch {
   std::vector<std::pair<ValueId, ValueId>> replaced_;
   std::vector<NodeIndex> from_;
   std::unordered_set<std::string> moved_;
+  mutable bool asked_ = false;  ///< Editor::taken said yes
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
@@ -130,7 +132,7 @@ class Editor {
   /// Nodes that live, in an order of execution (new ones last until commit()).
   std::vector<NodeIndex> nodes() const;
 
-  // Values.
+  // Values. What is told of one by reference or pointer holds until a rewrite is applied, whatever is added meanwhile.
   const graph::Value& value(ValueId v) const { return graph_.values[v]; }
   DType dtype(ValueId v) const { return graph_.values[v].type.dtype; }
   NodeIndex producer(ValueId v) const { return v == kNone ? kNone : producer_[v]; }
@@ -219,9 +221,9 @@ class Editor {
   std::vector<char> dead_, output_, input_;
   std::vector<double> order_;
   std::vector<NodeIndex> producer_;
-  std::vector<std::vector<Use>> uses_;
+  std::deque<std::vector<Use>> uses_;       // deques: what is handed out stays where it is while values are added
   std::vector<ValueId> captured_;
-  std::vector<ops::ValueFacts> facts_;
+  std::deque<ops::ValueFacts> facts_;
   std::unordered_set<std::string> names_;
   std::int64_t version_ = 0;
 };

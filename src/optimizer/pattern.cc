@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -337,12 +338,17 @@ bool try_at(Editor& editor, const Compiled& compiled, const std::string& rule, N
 
 Pass pattern_pass(std::string name, std::string summary, std::initializer_list<Pattern> patterns) {
   auto compiled = std::make_shared<std::vector<Compiled>>();
-  for (const Pattern& p : patterns) compiled->push_back({p, read_pattern(p.text)});
+  std::unordered_set<std::string> anchors;
+  for (const Pattern& p : patterns) {
+    compiled->push_back({p, read_pattern(p.text)});
+    for (const Section& section : compiled->back().sections) anchors.insert(section.before[section.steps[0].line].op);
+  }
   Pass pass;
   pass.name = name;
   pass.summary = std::move(summary);
-  pass.run = [compiled, rule = std::move(name)](Editor& editor) {
+  pass.run = [compiled, anchors = std::move(anchors), rule = std::move(name)](Editor& editor) {
     for (NodeIndex n = 0; n < editor.node_count(); ++n) {
+      if (editor.dead(n) || !anchors.contains(editor.node(n).op_type)) continue;
       NearMiss nearest;
       for (const Compiled& c : *compiled) {
         if (editor.dead(n)) break;

@@ -69,6 +69,13 @@ SymbolicShape permuted(const SymbolicShape& shape, const Perm& perm) {
   return out;
 }
 
+std::vector<std::size_t> long_axes(const SymbolicShape& shape) {
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    if (!shape[i].is(1)) out.push_back(i);
+  return out;
+}
+
 std::optional<Refinement> refine(const SymbolicShape& a, const SymbolicShape& b) {
   Refinement out;
   out.a.resize(a.size());

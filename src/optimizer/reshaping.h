@@ -28,6 +28,9 @@ Perm compose(const Perm& first, const Perm& second);
 Perm inverse(const Perm& perm);
 SymbolicShape permuted(const SymbolicShape& shape, const Perm& perm);
 
+/// The axes whose dimension is not known to be 1.
+std::vector<std::size_t> long_axes(const SymbolicShape& shape);
+
 /// Two shapes of one number of elements, cut into the same factors in order. Dimensions of 1 have none.
 struct Refinement {
   std::vector<DimExpr> factors;

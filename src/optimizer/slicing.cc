@@ -18,7 +18,8 @@ std::optional<std::vector<AxisSlice>> slices_of(const Editor& editor, NodeIndex 
   const auto starts = editor.numbers(input(node, 1)), ends = editor.numbers(input(node, 2));
   const auto axes = editor.numbers(input(node, 3)), steps = editor.numbers(input(node, 4));
   if (!rank || !starts || !ends || (input(node, 3) != kNone && !axes) || (input(node, 4) != kNone && !steps)) return std::nullopt;
-  if (ends->size() != starts->size() || (axes && axes->size() != starts->size()) || (steps && steps->size() != starts->size())) return std::nullopt;
+  if (ends->size() != starts->size() || (axes && axes->size() != starts->size()) || (steps && steps->size() != starts->size()))
+    return std::nullopt;
   std::vector<AxisSlice> out;
   for (std::size_t i = 0; i < starts->size(); ++i) {
     const auto axis = axis_of(axes ? (*axes)[i] : static_cast<std::int64_t>(i), *rank);

@@ -27,6 +27,12 @@ std::vector<double> reals(const RunContext& context, int input) {
   return out;
 }
 
+/// Rounds elements to an output's type, as an operator of their own would; writes them there.
+void round_to_output(const RunContext& context, int output, std::int64_t first, std::int64_t count, double* elements) {
+  store_reals(context.output(output), first, count, elements);
+  load_reals(context.output(output), first, count, elements);
+}
+
 std::int64_t last_of(const Dims& dims) {
   check(dims.rank() >= 1, "a scalar has no rows");
   return dims[dims.rank() - 1];
@@ -83,7 +89,7 @@ class SkipNormalization : public Kernel {
     for (std::int64_t first = 0; first < static_cast<std::int64_t>(x.size()); first += n) {
       for (std::size_t i = 0; i < row.size(); ++i)
         row[i] = x[static_cast<std::size_t>(first) + i] + skip[static_cast<std::size_t>(first) + i];
-      if (context.has_output(1)) store_reals(context.output(1), first, n, row.data());
+      round_to_output(context, context.has_output(1) ? 1 : 0, first, n, row.data());
       double mean = 0, variance = 0;
       for (const double v : row) mean += centered_ ? v / static_cast<double>(n) : 0;
       for (const double v : row) variance += (v - mean) * (v - mean) / static_cast<double>(n);
@@ -118,10 +124,15 @@ class ScaledMaskedSoftmax : public Kernel {
     const std::int64_t n = last_of(dims);
     std::vector<double> x = reals(context, 0);
     const std::vector<double> mask = reals(context, 1);
+    if (x.empty()) return;
+    const auto count = static_cast<std::int64_t>(x.size());
     for (double& v : x) v *= scale_;
-    if (context.has_input(1))
+    round_to_output(context, 0, 0, count, x.data());
+    if (context.has_input(1)) {
       for_each_index<1>(dims, {broadcast_strides(context.input(1).dims(), dims)},
                         [&](std::int64_t i, const auto& at) { x[static_cast<std::size_t>(i)] += mask[static_cast<std::size_t>(at[0])]; });
+      round_to_output(context, 0, 0, count, x.data());
+    }
     for (std::size_t first = 0; first < x.size(); first += static_cast<std::size_t>(n)) {
       const auto begin = x.begin() + static_cast<std::ptrdiff_t>(first), end = begin + n;
       const double top = *std::max_element(begin, end);
@@ -129,7 +140,7 @@ class ScaledMaskedSoftmax : public Kernel {
       for (auto v = begin; v != end; ++v) sum += * v = std::exp(*v - top);
       for (auto v = begin; v != end; ++v) *v /= sum;
     }
-    if (!x.empty()) store_reals(context.output(0), 0, static_cast<std::int64_t>(x.size()), x.data());
+    store_reals(context.output(0), 0, count, x.data());
   }
 
  private:

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -16,26 +18,27 @@ namespace {
 
 constexpr const char* kRule = "eliminate-common";
 constexpr std::size_t kMostCompared = 4096;  // bytes of constants that count as one when they are equal
+constexpr std::size_t kMostHashed = 64;      // bytes that tell nodes apart before they are compared
 
-std::string bytes_key(const Tensor& t) {
-  std::string key = t.type_string();
-  if (t.dtype() == DType::kString || t.bytes() > kMostCompared) return key + fmt::format("@{}", t.raw());
-  return key + ":" + std::string(static_cast<const char*>(t.raw()), t.bytes());
+void mix(std::size_t& hash, std::size_t with) { hash = (hash ^ with) * 0x9e3779b97f4a7c15u + (hash >> 29); }
+
+bool same_tensor(const Tensor& a, const Tensor& b) {
+  if (a.raw() == b.raw()) return a.dtype() == b.dtype() && a.shape() == b.shape();
+  return a.dtype() != DType::kString && a.bytes() <= kMostCompared && same_bytes(a, b);
 }
 
-struct AttributeKey {
-  std::string operator()(std::int64_t v) const { return std::to_string(v); }
-  std::string operator()(float v) const { return fmt::format("{:a}", v); }
-  std::string operator()(const std::string& v) const { return std::to_string(v.size()) + ":" + v; }
-  std::string operator()(const Tensor& v) const { return bytes_key(v); }
-  std::string operator()(const ValueType& v) const { return v.to_string(); }
-  std::string operator()(const std::shared_ptr<Graph>& v) const { return fmt::format("{}", static_cast<const void*>(v.get())); }
-  template <class T> std::string operator()(const std::vector<T>& list) const {
-    std::string out = "[";
-    for (const T& item : list) out += (*this)(item) + ",";
-    return out + "]";
-  }
-};
+bool same(const Attribute& a, const Attribute& b) {
+  if (a.index() != b.index()) return false;
+  return std::visit(
+      [&]<class T>(const T& x) {
+        const T& y = *std::get_if<T>(&b);
+        if constexpr (std::is_same_v<T, Tensor>) return same_tensor(x, y);
+        else if constexpr (std::is_same_v<T, std::vector<Tensor>>) return std::equal(x.begin(), x.end(), y.begin(), y.end(), same_tensor);
+        else if constexpr (std::is_same_v<T, ValueType>) return x.to_string() == y.to_string();
+        else return x == y;
+      },
+      a);
+}
 
 class Finder {
  public:
@@ -44,8 +47,11 @@ class Finder {
   void run() {
     for (const NodeIndex n : editor_.nodes()) {
       if (editor_.dead(n) || !comparable(n)) continue;
-      const auto [at, is_new] = first_.try_emplace(key(n), n);
-      if (!is_new && !editor_.dead(at->second)) merge(at->second, n);
+      auto& others = seen_[hash(editor_.node(n))];
+      const auto equal =
+          std::find_if(others.begin(), others.end(), [&](NodeIndex other) { return !editor_.dead(other) && same_node(other, n); });
+      if (equal == others.end()) others.push_back(n);
+      else merge(*equal, n);
     }
   }
 
@@ -60,27 +66,42 @@ class Finder {
     return node.domain.empty() && node.inputs.size() == 2 && std::find(ops.begin(), ops.end(), node.op_type) != ops.end();
   }
 
-  /// One value for all constants that are equal.
-  ValueId representative(ValueId v) {
+  std::size_t hash(ValueId v) const {
     const Tensor* t = editor_.constant(v);
     if (!t) return v;
-    const auto known = representatives_.find(v);
-    if (known != representatives_.end()) return known->second;
-    const ValueId same = constants_.try_emplace(bytes_key(*t), v).first->second;
-    return representatives_[v] = same;
+    std::size_t out = static_cast<std::size_t>(t->dtype());
+    for (const std::int64_t d : t->shape()) mix(out, static_cast<std::size_t>(d));
+    if (t->dtype() != DType::kString && t->bytes() <= kMostHashed)
+      mix(out, std::hash<std::string_view>()({static_cast<const char*>(t->raw()), t->bytes()}));
+    return out;
+  }
+  std::size_t hash(const Node& node) const {
+    std::size_t out = std::hash<std::string>()(node.op_type), operands = 0;
+    const bool any_order = commutes(node);
+    for (const ValueId v : node.inputs) {
+      if (any_order) operands += hash(v) * 0x9e3779b97f4a7c15u;
+      else mix(operands, hash(v));
+    }
+    mix(out, operands);
+    return out;
   }
 
-  std::string key(NodeIndex n) {
-    const Node& node = editor_.node(n);
-    std::string out = node.op_name() + "@" + std::to_string(node.version) + "/";
-    std::vector<ValueId> inputs;
-    for (const ValueId v : node.inputs) inputs.push_back(v == kNone ? kNone : representative(v));
-    if (commutes(node) && inputs[0] > inputs[1]) std::swap(inputs[0], inputs[1]);
-    for (const ValueId v : inputs) out += std::to_string(v) + ",";
-    out += "/";
-    for (const ValueId v : node.outputs) out += v == kNone ? "_" : "v";
-    for (const auto& [name, value] : node.attributes) out += ";" + name + "=" + std::to_string(value.index()) + std::visit(AttributeKey(), value);
-    return out;
+  bool same_value(ValueId a, ValueId b) const {
+    if (a == b) return true;
+    const Tensor *x = editor_.constant(a), *y = editor_.constant(b);
+    return x && y && same_tensor(*x, *y);
+  }
+  bool same_node(NodeIndex m, NodeIndex n) const {
+    const Node &a = editor_.node(m), &b = editor_.node(n);
+    const auto as_it_is = [&](ValueId x, ValueId y) { return same_value(x, y); };
+    if (a.op_type != b.op_type || a.domain != b.domain || a.version != b.version) return false;
+    if (!std::equal(a.inputs.begin(), a.inputs.end(), b.inputs.begin(), b.inputs.end(), as_it_is) &&
+        !(commutes(a) && commutes(b) && same_value(a.inputs[0], b.inputs[1]) && same_value(a.inputs[1], b.inputs[0])))
+      return false;
+    const auto present = [](ValueId x, ValueId y) { return (x == kNone) == (y == kNone); };
+    if (!std::equal(a.outputs.begin(), a.outputs.end(), b.outputs.begin(), b.outputs.end(), present)) return false;
+    return std::equal(a.attributes.begin(), a.attributes.end(), b.attributes.begin(), b.attributes.end(),
+                      [](const auto& x, const auto& y) { return x.first == y.first && same(x.second, y.second); });
   }
 
   void merge(NodeIndex kept, NodeIndex gone) {
@@ -101,9 +122,7 @@ class Finder {
   }
 
   Editor& editor_;
-  std::unordered_map<std::string, NodeIndex> first_;
-  std::unordered_map<std::string, ValueId> constants_;
-  std::unordered_map<ValueId, ValueId> representatives_;
+  std::unordered_map<std::size_t, std::vector<NodeIndex>> seen_;
 };
 
 }  // namespace

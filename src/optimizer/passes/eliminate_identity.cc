@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <limits>
 #include <string_view>
 #include <unordered_map>
 
@@ -111,9 +112,12 @@ ValueId one_right(Call& c) {
 ValueId all_of(Call& c) { return c.input(0) == c.input(1) ? c.input(0) : neutral(c, 1); }
 ValueId any_of(Call& c) { return c.input(0) == c.input(1) ? c.input(0) : neutral(c, 0); }
 
+/// Of one value, twice the same, or beside a number that is never taken.
 ValueId extreme(Call& c) {
-  if (c.node.inputs.size() == 2 && c.input(0) == c.input(1)) return c.input(0);
-  return only(c);
+  if (c.node.inputs.size() != 2) return only(c);
+  if (c.input(0) == c.input(1)) return c.input(0);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  return neutral(c, c.node.op_type == "Max" ? -kInfinity : kInfinity);
 }
 
 ValueId where(Call& c) {
@@ -136,12 +140,13 @@ using Rule = ValueId (*)(Call&);
 
 const std::unordered_map<std::string_view, Rule>& rules() {
   static const std::unordered_map<std::string_view, Rule> table = {
-      {"Abs", &again},      {"Add", &add},           {"And", &all_of},        {"BitwiseNot", &twice}, {"Cast", &cast},     {"Ceil", &again},
-      {"Clip", &only},      {"Concat", &concat},     {"Div", &one_right},     {"Dropout", &dropout},  {"Expand", &reshaping}, {"Flatten", &reshaping},
-      {"Floor", &again},    {"Identity", &first},    {"Max", &extreme},       {"Mean", &only},        {"Min", &extreme},   {"Mul", &one_factor},
-      {"Neg", &twice},      {"Not", &twice},         {"Or", &any_of},         {"Pad", &pad},          {"Pow", &one_right}, {"Relu", &again},
-      {"Reshape", &reshaping}, {"Round", &again},    {"Slice", &slice},       {"Split", &split},      {"Squeeze", &reshaping}, {"Sub", &subtract},
-      {"Sum", &only},       {"Tile", &tile},         {"Transpose", &transpose}, {"Unsqueeze", &reshaping}, {"Where", &where},
+      {"Abs", &again},        {"Add", &add},           {"And", &all_of},          {"BitwiseNot", &twice},    {"Cast", &cast},
+      {"Ceil", &again},       {"Clip", &only},         {"Concat", &concat},       {"Div", &one_right},       {"Dropout", &dropout},
+      {"Expand", &reshaping}, {"Flatten", &reshaping}, {"Floor", &again},         {"Identity", &first},      {"Max", &extreme},
+      {"Mean", &only},        {"Min", &extreme},       {"Mul", &one_factor},      {"Neg", &twice},           {"Not", &twice},
+      {"Or", &any_of},        {"Pad", &pad},           {"Pow", &one_right},       {"Relu", &again},          {"Reshape", &reshaping},
+      {"Round", &again},      {"Slice", &slice},       {"Split", &split},         {"Squeeze", &reshaping},   {"Sub", &subtract},
+      {"Sum", &only},         {"Tile", &tile},         {"Transpose", &transpose}, {"Unsqueeze", &reshaping}, {"Where", &where},
   };
   return table;
 }
@@ -157,7 +162,9 @@ void eliminate(Editor& editor, NodeIndex n, Rule rule) {
   if (!editor.can_replace(gone, same)) {
     editor.near_miss(kRule, n, 1, 2,
                      editor.value(gone).name + " is an output of the graph and " + editor.value(same).name +
-                         (editor.is_output(same) ? " is another" : editor.is_input(same) ? " is an input" : " is a constant"));
+                         (editor.is_output(same)  ? " is another"
+                          : editor.is_input(same) ? " is an input"
+                                                  : " is a constant"));
     return;
   }
   Patch patch(editor, kRule);
@@ -171,7 +178,8 @@ void eliminate(Editor& editor, NodeIndex n, Rule rule) {
 Pass eliminate_identity() {
   return {kRule, "nodes whose result is one of their inputs go", [](Editor& editor) {
             for (NodeIndex n = 0; n < editor.node_count(); ++n) {
-              if (editor.dead(n) || !editor.node(n).domain.empty() || editor.node(n).outputs.empty() || editor.node(n).inputs.empty()) continue;
+              if (editor.dead(n) || !editor.node(n).domain.empty() || editor.node(n).outputs.empty() || editor.node(n).inputs.empty())
+                continue;
               const auto rule = rules().find(editor.node(n).op_type);
               if (rule == rules().end() || editor.node(n).inputs[0] == kNone) continue;
               if (editor.value(editor.node(n).inputs[0]).type.kind == ValueType::Kind::kTensor) eliminate(editor, n, rule->second);

@@ -18,9 +18,9 @@ namespace ashlar::optimizer {
 namespace {
 
 constexpr const char* kRule = "fold-constants";
-constexpr std::uint64_t kShared = 4096;             // bytes from which a body's constant is looked for around it
-constexpr std::uint64_t kMostRepeated = 64 << 10;   // bytes of a constant that only repeats a smaller one
-constexpr std::uint64_t kMostOnTheWay = 64 << 20;   // bytes of a result on the way, unless the node's inputs are about as large
+constexpr std::uint64_t kShared = 4096;            // bytes from which a body's constant is looked for around it
+constexpr std::uint64_t kMostRepeated = 64 << 10;  // bytes of a constant that only repeats a smaller one
+constexpr std::uint64_t kMostOnTheWay = 64 << 20;  // bytes of a result on the way, unless the node's inputs are about as large
 
 std::string in_words(std::uint64_t bytes) {
   if (bytes >= 1 << 20) return fmt::format("{:.4g} MiB", static_cast<double>(bytes) / (1 << 20));
@@ -76,7 +76,8 @@ class Folder {
     if (!shape) return std::nullopt;
     std::uint64_t count = 1;
     for (const ops::DimExpr& d : *shape)
-      if (!d.value() || *d.value() < 0 || __builtin_mul_overflow(count, static_cast<std::uint64_t>(*d.value()), &count)) return std::nullopt;
+      if (!d.value() || *d.value() < 0 || __builtin_mul_overflow(count, static_cast<std::uint64_t>(*d.value()), &count))
+        return std::nullopt;
     if (count >> 50) return count;
     return editor_.dtype(v) == DType::kString ? count * sizeof(std::string) : byte_size(editor_.dtype(v), count);
   }
@@ -84,7 +85,9 @@ class Folder {
   bool computable(NodeIndex n) {
     const Node& node = editor_.node(n);
     // A dequantized constant would be larger than what it is made of, and kernels that work on integers look for it.
-    if (!deterministic(node) || ops::is_core_operator(editor_.graph(), node) || !node.captures.empty() || node.op_type == "DequantizeLinear") return false;
+    if (!deterministic(node) || ops::is_core_operator(editor_.graph(), node) || !node.captures.empty() ||
+        node.op_type == "DequantizeLinear")
+      return false;
     std::uint64_t inputs = 0, outputs = 0;
     for (const ValueId v : node.inputs) {
       if (v == kNone) continue;
@@ -104,7 +107,9 @@ class Folder {
     }
     return std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return read(v); });
   }
-  void refuse(NodeIndex n, std::uint64_t bytes) { editor_.near_miss(kRule, n, 1, 2, "folding " + editor_.id(n) + " would add " + in_words(bytes)); }
+  void refuse(NodeIndex n, std::uint64_t bytes) {
+    editor_.near_miss(kRule, n, 1, 2, "folding " + editor_.id(n) + " would add " + in_words(bytes));
+  }
 
   void collect() {
     foldable_.assign(editor_.node_count(), 0);
@@ -129,7 +134,8 @@ class Folder {
     for (const NodeIndex n : foldable_nodes_) groups[find(n)].nodes.push_back(n);
     const Editor* top = &editor_;
     while (top->outer()) top = top->outer();
-    const std::uint64_t now = read_bytes(top->graph()), most = editor_.model().report.constant_bytes_before + editor_.model().constant_budget;
+    const std::uint64_t now = read_bytes(top->graph()),
+                        most = editor_.model().report.constant_bytes_before + editor_.model().constant_budget;
     std::uint64_t left = most > now ? most - now : 0;
     for (auto& [first, group] : groups) {
       shrink(group, left);
@@ -179,7 +185,8 @@ class Folder {
       for (const NodeIndex n : group.nodes) {
         const auto& outputs = editor_.node(n).outputs;
         const bool last = std::all_of(outputs.begin(), outputs.end(), [&](ValueId v) {
-          return v == kNone || std::none_of(editor_.uses(v).begin(), editor_.uses(v).end(), [&](const Use& u) { return !u.captured() && foldable_[u.node]; });
+          return v == kNone || std::none_of(editor_.uses(v).begin(), editor_.uses(v).end(),
+                                            [&](const Use& u) { return !u.captured() && foldable_[u.node]; });
         });
         if (!last) continue;
         const std::uint64_t bytes = kept_bytes(n);
@@ -248,7 +255,8 @@ class Folder {
       std::vector<ValueId> wanted;
       for (const ValueId v : node.outputs)
         if (read(v)) wanted.push_back(v);
-      const bool ready = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) { return v == kNone || editor_.constant(v) || computed_.contains(v); });
+      const bool ready = std::all_of(node.inputs.begin(), node.inputs.end(),
+                                     [&](ValueId v) { return v == kNone || editor_.constant(v) || computed_.contains(v); });
       try {
         if (!ready) throw Error(ErrorCode::kRuntime, "what it reads cannot be computed");
         std::vector<Tensor> results = evaluate({n}, wanted);
@@ -283,11 +291,13 @@ class Folder {
   ValueId place(Patch& patch, Editor& home, ValueId v, const Tensor& tensor) {
     if (&home == &editor_ || tensor.bytes() < kShared) return patch.constant(editor_.value(v).name, tensor);
     for (ValueId same = 0; same < home.graph().values.size(); ++same)
-      if (const Tensor* t = home.constant(same); t && home.captured_from(same) == kNone && same_bytes(*t, tensor)) return captured(home, editor_, same);
+      if (const Tensor* t = home.constant(same); t && home.captured_from(same) == kNone && same_bytes(*t, tensor))
+        return captured(home, editor_, same);
     ValueType type = editor_.value(v).type;
     type.shape.emplace();
     for (const std::int64_t d : tensor.shape()) type.shape->push_back({d, ""});
-    return captured(home, editor_, home.add_value(home.unique_name(std::string(kRule) + "/" + editor_.value(v).name), std::move(type), tensor));
+    return captured(home, editor_,
+                    home.add_value(home.unique_name(std::string(kRule) + "/" + editor_.value(v).name), std::move(type), tensor));
   }
 
   /// Whether results whose size only the computation told are too large to keep.
@@ -329,7 +339,8 @@ class Folder {
 }  // namespace
 
 Pass fold_constants() {
-  return {kRule, "nodes that read constants alone are computed once, within a budget of bytes", [](Editor& editor) { Folder(editor).run(); }};
+  return {kRule, "nodes that read constants alone are computed once, within a budget of bytes",
+          [](Editor& editor) { Folder(editor).run(); }};
 }
 
 }  // namespace ashlar::optimizer

@@ -58,11 +58,13 @@ void merge(Editor& editor, ValueId x, std::size_t axis, std::int64_t size) {
 }  // namespace
 
 Pass merge_slices() {
-  return {kRule, "slices that take a value apart along an axis become one Split", [](Editor& editor) {
+  return {kRule, "slices that take a value apart along an axis become one Split",
+          [](Editor& editor) {
             for (NodeIndex n = 0; n < editor.node_count(); ++n) {
               if (!editor.is(n, "Slice")) continue;
               const ValueId x = editor.node(n).inputs[0];
-              const auto first = std::find_if(editor.uses(x).begin(), editor.uses(x).end(), [&](const Use& u) { return !u.captured() && editor.is(u.node, "Slice"); });
+              const auto first = std::find_if(editor.uses(x).begin(), editor.uses(x).end(),
+                                              [&](const Use& u) { return !u.captured() && editor.is(u.node, "Slice"); });
               if (first->node != n || editor.uses(x).size() < 2) continue;
               const auto slices = slices_of(editor, n);
               if (!slices || slices->size() != 1) continue;

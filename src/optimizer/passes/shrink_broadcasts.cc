@@ -24,25 +24,28 @@ constexpr int kDeepest = 8;
 ValueId input(const Node& node, std::size_t i) { return i < node.inputs.size() ? node.inputs[i] : kNone; }
 
 template <std::size_t N> bool one_of(const Editor& editor, NodeIndex n, const std::array<std::string_view, N>& ops) {
-  return n != kNone && !editor.dead(n) && editor.node(n).domain.empty() && std::find(ops.begin(), ops.end(), editor.node(n).op_type) != ops.end();
+  return n != kNone && !editor.dead(n) && editor.node(n).domain.empty() &&
+         std::find(ops.begin(), ops.end(), editor.node(n).op_type) != ops.end();
 }
 
 /// Element-wise operators whose inputs all broadcast to the shape of the result.
 bool broadcasts(const Editor& editor, NodeIndex n) {
-  constexpr auto kOps = std::to_array<std::string_view>({"Add", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal", "Greater", "GreaterOrEqual",
-                                                         "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Or", "Pow", "Sub", "Sum", "Where", "Xor"});
+  constexpr auto kOps = std::to_array<std::string_view>(
+      {"Add",  "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max",
+       "Mean", "Min", "Mod",        "Mul",       "Or",         "Pow", "Sub",   "Sum",     "Where",          "Xor"});
   return one_of(editor, n, kOps);
 }
 /// Of one input and its shape.
 bool keeps_shape(const Editor& editor, NodeIndex n) {
-  constexpr auto kOps = std::to_array<std::string_view>({"Abs", "BitwiseNot", "Cast", "Cos", "Exp", "Log", "Neg", "Not", "Relu", "Sigmoid", "Sin", "Sqrt", "Tanh"});
+  constexpr auto kOps = std::to_array<std::string_view>(
+      {"Abs", "BitwiseNot", "Cast", "Cos", "Exp", "Log", "Neg", "Not", "Relu", "Sigmoid", "Sin", "Sqrt", "Tanh"});
   return one_of(editor, n, kOps);
 }
 
 /// What moves or repeats elements of its first input.
 bool only_moves(const Editor& editor, NodeIndex n) {
-  constexpr auto kOps = std::to_array<std::string_view>(
-      {"Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Reshape", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze"});
+  constexpr auto kOps = std::to_array<std::string_view>({"Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Reshape",
+                                                         "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze"});
   return one_of(editor, n, kOps);
 }
 
@@ -50,7 +53,8 @@ bool only_moves(const Editor& editor, NodeIndex n) {
 std::optional<std::int64_t> uniform(const Editor& editor, ValueId v, int depth = 0) {
   if (v == kNone || depth > kDeepest) return std::nullopt;
   if (const auto numbers = editor.numbers(v)) {
-    if (numbers->empty() || std::any_of(numbers->begin(), numbers->end(), [&](std::int64_t i) { return i != (*numbers)[0]; })) return std::nullopt;
+    if (numbers->empty() || std::any_of(numbers->begin(), numbers->end(), [&](std::int64_t i) { return i != (*numbers)[0]; }))
+      return std::nullopt;
     return (*numbers)[0];
   }
   if (const Tensor* t = editor.constant(v)) {
@@ -71,7 +75,8 @@ bool at_least_zero(const Editor& editor, ValueId v, int depth = 0) {
   const NodeIndex n = editor.producer(v);
   if (editor.is(n, "Range")) {
     const Node& range = editor.node(n);
-    return editor.dtype(v) == DType::kInt64 && at_least_zero(editor, range.inputs[0], depth + 1) && at_least_zero(editor, range.inputs[2], depth + 1);
+    return editor.dtype(v) == DType::kInt64 && at_least_zero(editor, range.inputs[0], depth + 1) &&
+           at_least_zero(editor, range.inputs[2], depth + 1);
   }
   return only_moves(editor, n) && at_least_zero(editor, editor.node(n).inputs[0], depth + 1);
 }
@@ -85,7 +90,8 @@ bool at_most_zero(const Editor& editor, ValueId v) {
 bool always(const Editor& editor, ValueId v) {
   if (all_equal(editor, v, 1)) return true;
   const NodeIndex n = editor.producer(v);
-  if (editor.is(n, "GreaterOrEqual")) return at_least_zero(editor, editor.node(n).inputs[0]) && at_most_zero(editor, editor.node(n).inputs[1]);
+  if (editor.is(n, "GreaterOrEqual"))
+    return at_least_zero(editor, editor.node(n).inputs[0]) && at_most_zero(editor, editor.node(n).inputs[1]);
   if (editor.is(n, "LessOrEqual")) return at_least_zero(editor, editor.node(n).inputs[1]) && at_most_zero(editor, editor.node(n).inputs[0]);
   return only_moves(editor, n) && always(editor, editor.node(n).inputs[0]);
 }
@@ -122,7 +128,9 @@ class Shrinker {
     Patch patch(editor_, kRule);
     patch.remove(anchor_);
     patch.origins_of({anchor_});
-    if (row) w = patch.add_one("Gather", {editor_.node(anchor_).inputs[0], patch.constant("index", Tensor::scalar(*row))}, {{"axis", std::int64_t{0}}});
+    if (row)
+      w = patch.add_one("Gather", {editor_.node(anchor_).inputs[0], patch.constant("index", Tensor::scalar(*row))},
+                        {{"axis", std::int64_t{0}}});
     made_[y_] = w;
     for (const auto& [v, smaller] : shapes_)
       if (v != y_) patch.remove(editor_.producer(v));
@@ -144,7 +152,8 @@ class Shrinker {
     // A mask is broadcast to the scores.
     if (node.domain == "ashlar" && node.op_type == "ScaledMaskedSoftmax" && use.input == 1) return true;
     if (editor_.is(use.node, "Attention") && use.input == 3 && shapes_.at(node.inputs[3]).size() == 4) return true;
-    if ((!broadcasts(editor_, use.node) && !keeps_shape(editor_, use.node)) || node.outputs.size() != 1) return fail(who + " needs all of it");
+    if ((!broadcasts(editor_, use.node) && !keeps_shape(editor_, use.node)) || node.outputs.size() != 1)
+      return fail(who + " needs all of it");
     const ValueId out = node.outputs[0];
     std::optional<ops::SymbolicShape> now = ops::SymbolicShape();
     for (const ValueId v : node.inputs) {

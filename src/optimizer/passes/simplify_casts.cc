@@ -59,7 +59,9 @@ void merge(Editor& editor, NodeIndex n) {
   const ValueId x = editor.node(inner).inputs[0];
   const DType a = editor.dtype(x), b = editor.dtype(outer.inputs[0]), c = editor.dtype(outer.outputs[0]);
   if (!by_way_of(a, b, c)) {
-    editor.near_miss(kRule, n, 1, 2, fmt::format("{} from {} to {} may lose digits that a cast to {} keeps", editor.id(inner), to_string(a), to_string(b), to_string(c)));
+    editor.near_miss(kRule, n, 1, 2,
+                     fmt::format("{} from {} to {} may lose digits that a cast to {} keeps", editor.id(inner), to_string(a), to_string(b),
+                                 to_string(c)));
     return;
   }
   Patch patch(editor, kRule);

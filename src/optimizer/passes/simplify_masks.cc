@@ -22,7 +22,8 @@ void where(Editor& editor, NodeIndex n) {
   const bool same = all_equal(editor, node.inputs[1], 1) && all_equal(editor, node.inputs[2], 0);
   const bool inverse = all_equal(editor, node.inputs[1], 0) && all_equal(editor, node.inputs[2], 1);
   if (!same && !inverse) return;
-  if (!editor.same_shape(condition, y)) return editor.near_miss(kRule, n, 1, 2, name_of(editor, condition) + " has another shape than the result");
+  if (!editor.same_shape(condition, y))
+    return editor.near_miss(kRule, n, 1, 2, name_of(editor, condition) + " has another shape than the result");
   Patch patch(editor, kRule);
   patch.remove(n);
   if (inverse) patch.add_writing("Not", {condition}, {y});
@@ -44,7 +45,8 @@ std::optional<Count> counted(const Editor& editor, ValueId v, int depth = 0) {
   if (n == kNone || !shape || depth > kDeepest) return std::nullopt;
   const Node& node = editor.node(n);
   if (editor.is(n, "Range")) {
-    if (!all_equal(editor, node.inputs[0], 0) || !all_equal(editor, node.inputs[2], 1) || editor.dtype(v) != DType::kInt64) return std::nullopt;
+    if (!all_equal(editor, node.inputs[0], 0) || !all_equal(editor, node.inputs[2], 1) || editor.dtype(v) != DType::kInt64)
+      return std::nullopt;
     return Count{0, (*shape)[0], node.inputs[1]};
   }
   const bool reshape = is_reshape(editor, n);
@@ -53,13 +55,16 @@ std::optional<Count> counted(const Editor& editor, ValueId v, int depth = 0) {
   auto count = counted(editor, node.inputs[0], depth + 1);
   if (!count) return std::nullopt;
   const SymbolicShape& from = *editor.shape(node.inputs[0]);
-  const auto others = [](const SymbolicShape& s) { return std::count_if(s.begin(), s.end(), [](const DimExpr& d) { return !d.is(1); }); };
   if (perm) {
     count->axis = static_cast<std::size_t>(std::find(perm->begin(), perm->end(), static_cast<std::int64_t>(count->axis)) - perm->begin());
   } else if (reshape) {
     // Only dimensions of 1 come and go.
-    if (others(from) != 1 || others(*shape) != 1 || from[count->axis].is(1)) return std::nullopt;
-    count->axis = static_cast<std::size_t>(std::find_if(shape->begin(), shape->end(), [](const DimExpr& d) { return !d.is(1); }) - shape->begin());
+    const std::vector<std::size_t> before = long_axes(from), after = long_axes(*shape);
+    const auto at = std::find(before.begin(), before.end(), count->axis);
+    if (at == before.end() || before.size() != after.size()) return std::nullopt;
+    for (std::size_t i = 0; i < before.size(); ++i)
+      if (!(from[before[i]] == (*shape)[after[i]])) return std::nullopt;
+    count->axis = after[static_cast<std::size_t>(at - before.begin())];
   } else {
     count->axis += shape->size() - from.size();
   }
@@ -129,7 +134,8 @@ class Grid {
     for (std::size_t i = 0; i < counts.size(); ++i) {
       taken.push_back(counts[i].size);
       for (std::size_t k = 0; k < i; ++k)
-        if (counts[k].axis == counts[i].axis) return miss(3, fmt::format("two indices of {} count along axis {}", editor_.id(anchor_), counts[i].axis));
+        if (counts[k].axis == counts[i].axis)
+          return miss(3, fmt::format("two indices of {} count along axis {}", editor_.id(anchor_), counts[i].axis));
     }
     for (std::size_t i = 0; i < to.size(); ++i) {
       const bool is_counted = std::any_of(counts.begin(), counts.end(), [&](const Count& c) { return c.axis == i; });
@@ -137,7 +143,9 @@ class Grid {
     }
     Perm perm(counts.size());
     for (std::size_t i = 0; i < perm.size(); ++i) perm[i] = static_cast<std::int64_t>(i);
-    std::sort(perm.begin(), perm.end(), [&](std::int64_t a, std::int64_t b) { return counts[static_cast<std::size_t>(a)].axis < counts[static_cast<std::size_t>(b)].axis; });
+    std::sort(perm.begin(), perm.end(), [&](std::int64_t a, std::int64_t b) {
+      return counts[static_cast<std::size_t>(a)].axis < counts[static_cast<std::size_t>(b)].axis;
+    });
     const SymbolicShape ordered = permuted(taken, perm);
     const auto target = reshape_target(ordered, to);
     if (!target) return miss(3, "no constant shape makes " + editor_.value(y).name + " of " + editor_.value(data_).name);
@@ -163,7 +171,8 @@ class Grid {
 }  // namespace
 
 Pass simplify_masks() {
-  return {kRule, "masks that are looked up by their own coordinates are taken as they are; Where of true and false is its condition", [](Editor& editor) {
+  return {kRule, "masks that are looked up by their own coordinates are taken as they are; Where of true and false is its condition",
+          [](Editor& editor) {
             for (NodeIndex n = 0; n < editor.node_count(); ++n) {
               if (editor.is(n, "Where")) where(editor, n);
               else if (editor.is(n, "GatherND")) Grid(editor, n).by_coordinates();

@@ -49,8 +49,10 @@ bool slice_of_slice(Editor& editor, NodeIndex n) {
     const auto both = compose(*same, s, (*editor.shape(x))[s.axis]);
     if (!both) {
       const bool backwards = same->step < 1 || s.step < 1;
-      return miss(editor, n, fmt::format("{} and {} cannot be one along axis {} of {}: {}", editor.id(inner), editor.id(n), s.axis, name_of(editor, x),
-                                         backwards ? "one goes backwards" : "its size is not known")), false;
+      return miss(editor, n,
+                  fmt::format("{} and {} cannot be one along axis {} of {}: {}", editor.id(inner), editor.id(n), s.axis, name_of(editor, x),
+                              backwards ? "one goes backwards" : "its size is not known")),
+             false;
     }
     *same = *both;
   }

@@ -17,13 +17,6 @@ namespace {
 
 constexpr const char* kRule = "split-packed";
 
-std::vector<std::size_t> long_axes(const SymbolicShape& shape) {
-  std::vector<std::size_t> out;
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    if (!shape[i].is(1)) out.push_back(i);
-  return out;
-}
-
 SymbolicShape without_ones(SymbolicShape shape) {
   std::erase_if(shape, [](const DimExpr& d) { return d.is(1); });
   return shape;
@@ -40,11 +33,13 @@ class Packed {
     SymbolicShape piece = *editor_.shape(x_);
     piece.back() = width_;
     std::vector<ValueId> outputs;
-    for (const ValueId y : results_) outputs.push_back(order_is_kept_ && *editor_.shape(y) == piece ? y : patch.value(std::string(kRule) + "/part"));
+    for (const ValueId y : results_)
+      outputs.push_back(order_is_kept_ && *editor_.shape(y) == piece ? y : patch.value(std::string(kRule) + "/part"));
     const std::vector<std::int64_t> sizes(results_.size(), *width_.value());
     patch.add_writing("Split", {x_, patch.constant("sizes", sizes)}, outputs, {{"axis", static_cast<std::int64_t>(piece.size() - 1)}});
     for (std::size_t i = 0; i < results_.size(); ++i)
-      if (outputs[i] != results_[i] && !finish(patch, outputs[i], piece, results_[i])) return miss(3, "no constant shape makes " + editor_.value(results_[i]).name);
+      if (outputs[i] != results_[i] && !finish(patch, outputs[i], piece, results_[i]))
+        return miss(3, "no constant shape makes " + editor_.value(results_[i]).name);
     editor_.apply(std::move(patch));
   }
 
@@ -59,11 +54,14 @@ class Packed {
   bool parts() {
     const auto axis = ashlar::optimizer::axis_of(editor_, anchor_);
     const auto count = axis ? (*editor_.shape(packed_))[*axis].value() : std::nullopt;
-    if (!count || *count < 2 || *count > 16 || static_cast<std::int64_t>(editor_.uses(packed_).size()) < *count || editor_.is_output(packed_)) return false;
+    if (!count || *count < 2 || *count > 16 || static_cast<std::int64_t>(editor_.uses(packed_).size()) < *count ||
+        editor_.is_output(packed_))
+      return false;
     axis_ = *axis;
     results_.assign(static_cast<std::size_t>(*count), kNone);
     for (const Use& use : editor_.uses(packed_)) {
-      if (use.captured() || !editor_.is(use.node, "Gather") || use.input != 0 || ashlar::optimizer::axis_of(editor_, use.node) != axis) return false;
+      if (use.captured() || !editor_.is(use.node, "Gather") || use.input != 0 || ashlar::optimizer::axis_of(editor_, use.node) != axis)
+        return false;
       const ValueId indices = editor_.node(use.node).inputs[1];
       const auto index = editor_.numbers(indices);
       if (!index || index->size() != 1 || editor_.rank(indices) != 0u || !editor_.shape(editor_.node(use.node).outputs[0])) return false;
@@ -85,7 +83,9 @@ class Packed {
       const NodeIndex n = editor_.producer(at);
       const bool reshape = is_reshape(editor_, n);
       const auto perm = perm_of(editor_, n);
-      if (!reshape && !perm) return moved && fail(2, (n == kNone ? editor_.value(at).name + " is no result" : editor_.id(n) + " is no Reshape") + " that cuts an axis");
+      if (!reshape && !perm)
+        return moved &&
+               fail(2, (n == kNone ? editor_.value(at).name + " is no result" : editor_.id(n) + " is no Reshape") + " that cuts an axis");
       if (at != packed_ && !editor_.single_use(at)) return fail(2, editor_.consumers(at, inside_));
       const ValueId from = editor_.node(n).inputs[0];
       inside_.push_back(n);
@@ -123,7 +123,8 @@ class Packed {
     }
     const auto all = DimExpr::multiply(tail, cut_[packed]);
     if (!fixed || packed != front.size() || !std::equal(front.begin(), front.end(), cut_.begin()) || !all || !(*all == whole.back()))
-      return fail(3, fmt::format("{} does not cut the last axis of {} into {} parts", editor_.id(inside_.back()), name_of(editor_, x_), results_.size()));
+      return fail(3, fmt::format("{} does not cut the last axis of {} into {} parts", editor_.id(inside_.back()), name_of(editor_, x_),
+                                 results_.size()));
     width_ = tail;
     order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(which));
     for (std::size_t& o : order_)
@@ -158,10 +159,10 @@ class Packed {
   NodeIndex anchor_;
   ValueId packed_, x_ = kNone;
   std::size_t axis_ = 0;
-  std::vector<ValueId> results_;     ///< by index
+  std::vector<ValueId> results_;  ///< by index
   std::vector<NodeIndex> inside_;
-  std::vector<std::size_t> order_;   ///< by long axis of the gathered value, of each result once it is cut
-  SymbolicShape cut_;                ///< the long dimensions that the Reshape makes
+  std::vector<std::size_t> order_;  ///< by long axis of the gathered value, of each result once it is cut
+  SymbolicShape cut_;               ///< the long dimensions that the Reshape makes
   DimExpr width_;
   bool order_is_kept_ = false;
 };

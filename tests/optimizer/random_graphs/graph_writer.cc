@@ -2,6 +2,7 @@
 #include "tests/optimizer/random_graphs/graph_writer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -54,15 +55,19 @@ Known GraphWriter::input(DType dtype, const Sizes& sizes, double low, double hig
   const std::string name = unique("x");
   std::string dims;
   for (const std::int64_t s : sizes) {
-    std::string text = std::to_string(s);
+    std::string text = chance(4) ? "?" : std::to_string(s);
     if (chance(50)) {
       const std::string symbol = pick<std::string>({"N", "S", "C", "L"});
       if (symbols_.emplace(symbol, s).first->second == s) text = symbol;
     }
     dims += (dims.empty() ? "" : ",") + text;
   }
-  inputs_text_ += (inputs_text_.empty() ? "" : ", ") + (dtype_text(dtype) + (dims.empty() ? "" : "[" + dims + "]")) + " " + name;
-  inputs.emplace_back(name, random_tensor(rng_, dtype, Shape(std::span<const std::int64_t>(sizes)), low, high));
+  const std::string shape = chance(3) ? "[]" : dims.empty() ? "" : "[" + dims + "]";  // "[]": of any rank
+  inputs_text_ += (inputs_text_.empty() ? "" : ", ") + (dtype_text(dtype) + shape) + " " + name;
+  Tensor t = random_tensor(rng_, dtype, Shape(std::span<const std::int64_t>(sizes)), low, high);
+  if (dtype == DType::kFloat32 && chance(15))  // ties and zeros
+    for (std::int64_t i = 0; i < t.element_count(); ++i) set_element(t, i, std::clamp(std::round(element(t, i)), low, high));
+  inputs.emplace_back(name, std::move(t));
   kept_.push_back({name, dtype, sizes, low, high, true});
   reads_[name] = 1;
   return kept_.back();
@@ -76,12 +81,25 @@ std::string GraphWriter::declare(const std::string& name, const Tensor& t) {
     return name;
   }
   constants_ += (constants_.empty() ? "" : ", ") + type + " " + name + " = " + elements(t);
+  if (t.dtype() == DType::kFloat32 && chance(3)) {  // a default: the caller may give something else
+    inputs_text_ += (inputs_text_.empty() ? "" : ", ") + type + " " + name;
+    if (chance(70)) {
+      Tensor given = t.clone();
+      for (std::int64_t i = 0; i < t.element_count(); ++i) set_element(given, i, element(t, i) * real(0.8, 1));
+      inputs.emplace_back(name, std::move(given));
+    }
+  }
   return name;
 }
 
 Known GraphWriter::constant(DType dtype, const Sizes& sizes, double low, double high) {
+  for (const Known& k : constants_made_)
+    if (k.dtype == dtype && k.sizes == sizes && k.low >= low && k.high <= high && chance(20)) return k;
   const Tensor t = random_tensor(rng_, dtype, Shape(std::span<const std::int64_t>(sizes)), low, high);
-  return {declare(unique("k"), t), dtype, sizes, low, high, true};
+  const Known made{declare(unique("k"), t), dtype, sizes, low, high, true};
+  // One that is a node of a body is not there outside of it.
+  if (!in_body_) constants_made_.push_back(made);
+  return made;
 }
 
 Known GraphWriter::constant(const std::vector<std::int64_t>& elements) {

@@ -106,7 +106,7 @@ class GraphWriter {
   int names_ = 0, count_ = 0;
   bool in_body_ = false;
   std::map<std::string, std::int64_t> symbols_;
-  std::vector<Known> kept_;
+  std::vector<Known> kept_, constants_made_;
   std::map<std::string, int> reads_;
   std::vector<std::string> outputs_;
   std::vector<std::string> outside_;

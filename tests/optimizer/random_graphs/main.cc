@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
@@ -117,9 +118,11 @@ class Trial {
   }
 
   /// What is wrong when at most so many rewrites are applied; empty when nothing is. `rewrites`: those that were.
-  std::string wrong(std::optional<std::int64_t> stop_after, std::vector<ashlar::Optimization::Rewrite>* rewrites = nullptr) {
+  std::string wrong(std::optional<std::int64_t> stop_after, std::vector<ashlar::Optimization::Rewrite>* rewrites = nullptr,
+                    const std::string& without = "") {
     ashlar::SessionOptions options = options_;
     options.passes.stop_after = stop_after;
+    if (!without.empty()) options.passes.disable.push_back(without);
     try {
       const ashlar::Session session(*model_, options);
       if (rewrites)
@@ -140,7 +143,8 @@ class Trial {
  private:
   static ashlar::SessionOptions plain_options() {
     ashlar::SessionOptions out{.providers = {"reference"}, .threads = 1};
-    out.passes.stop_after = 0;
+    for (const auto& pass : ashlar::passes())
+      if (!pass.required) out.passes.disable.push_back(pass.name);
     return out;
   }
   static double largest_gap(const Tensor& a, const Tensor& b) {
@@ -166,37 +170,45 @@ std::string nodes_text(const std::vector<ashlar::Optimization::NodeRef>& nodes) 
   return out.empty() ? "nothing" : out;
 }
 
+/// Which passes it takes: those without which nothing is wrong.
+std::string guilty(Trial& trial) {
+  std::string out;
+  for (const auto& pass : ashlar::passes())
+    if (!pass.required && trial.wrong(std::nullopt, nullptr, pass.name).empty()) out += (out.empty() ? "" : ", ") + pass.name;
+  return out.empty() ? "no single pass" : out;
+}
+
 /// Finds the first rewrite with which the trial goes wrong.
 void report(Trial& trial, std::uint64_t seed, const std::string& wrong) {
-  fmt::print("seed {}: {} ({})\n", seed, wrong, trial.setting());
-  std::vector<ashlar::Optimization::Rewrite> rewrites;
-  trial.wrong(std::nullopt, &rewrites);
+  fmt::print("seed {}: {} ({})\n  cured by leaving out: {}\n", seed, wrong, trial.setting(), guilty(trial));
   if (const std::string already = trial.wrong(0); !already.empty()) {
-    fmt::print("  without any rewrite already: {}\n", already);
+    fmt::print("  before any rewrite: {}\n", already);
     return;
   }
-  // An optimizer that throws tells no rewrites: look further and further.
-  std::int64_t good = 0, bad = rewrites.empty() ? 1 : static_cast<std::int64_t>(rewrites.size());
-  while (trial.wrong(bad).empty() && bad < 4096) {
+  std::int64_t good = 0, bad = 1;
+  while (trial.wrong(bad).empty()) {
     good = bad;
     bad *= 2;
+    if (bad > 4096) return;
   }
   while (bad - good > 1) {
     const std::int64_t middle = good + (bad - good) / 2;
     (trial.wrong(middle).empty() ? good : bad) = middle;
   }
-  if (rewrites.empty()) trial.wrong(bad, &rewrites);
-  if (bad < 1 || bad > static_cast<std::int64_t>(rewrites.size())) {
-    fmt::print("  after {} rewrites\n", bad);
+  std::vector<ashlar::Optimization::Rewrite> rewrites;
+  trial.wrong(bad, &rewrites);
+  if (bad > static_cast<std::int64_t>(rewrites.size())) {
+    fmt::print("  by rewrite {}, or by what comes after {} of them\n", bad, good);
     return;
   }
   const auto& r = rewrites[static_cast<std::size_t>(bad - 1)];
-  fmt::print("  rewrite {} of {}: {} [{}]{}: {} -> {}\n", bad, rewrites.size(), r.pass, r.rule, r.graph.empty() ? "" : " in " + r.graph,
-             nodes_text(r.before), nodes_text(r.after));
+  fmt::print("  by rewrite {}: {} [{}]{}: {} -> {}\n", bad, r.pass, r.rule, r.graph.empty() ? "" : " in " + r.graph, nodes_text(r.before),
+             nodes_text(r.after));
 }
 
 bool run(const Arguments& a) {
   std::uint64_t wrong = 0, invalid = 0;
+  std::map<std::string, std::uint64_t> counts;  // rewrites by pass
   std::string reason;
   const auto start = std::chrono::steady_clock::now();
   for (std::uint64_t seed = a.seed; seed < a.seed + a.count; ++seed) {
@@ -206,7 +218,10 @@ bool run(const Arguments& a) {
       if (invalid++ == 0) reason = fmt::format("seed {}: {}", seed, why);
       continue;
     }
-    if (const std::string what = trial.wrong(std::nullopt); !what.empty()) {
+    std::vector<ashlar::Optimization::Rewrite> rewrites;
+    const std::string what = trial.wrong(std::nullopt, &rewrites);
+    for (const auto& r : rewrites) ++counts[r.pass];
+    if (!what.empty()) {
       ++wrong;
       report(trial, seed, what);
     }
@@ -214,6 +229,9 @@ bool run(const Arguments& a) {
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   fmt::print("{} of {} models disagree; {} cannot run{}; {:.1f} s\n", wrong, a.count, invalid, invalid ? " (" + reason + ")" : "", seconds);
+  fmt::print("rewrites:");
+  for (const auto& [pass, count] : counts) fmt::print(" {} {}", pass, count);
+  fmt::print("\n");
   if (invalid * 50 > a.count) fmt::print("too many models cannot run\n");
   return wrong == 0 && invalid * 50 <= a.count;
 }

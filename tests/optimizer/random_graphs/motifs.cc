@@ -378,6 +378,16 @@ void add_reduction(GraphWriter& w) {
           extreme && v.exact});
 }
 
+namespace {
+
+/// What a body has besides what makes its result: motifs whose results nobody reads, or that read what is around.
+void body_motifs(GraphWriter& w) {
+  for (std::int64_t n = w.chance(30) ? w.between(1, 2) : 0; n > 0; --n)
+    w.pick<void (*)(GraphWriter&)>({add_movement, add_shape_chain, add_product, add_activation, add_normalization})(w);
+}
+
+}  // namespace
+
 void add_branch(GraphWriter& w) {
   const Known v = w.any_real(0, 3);
   std::string condition;
@@ -395,9 +405,12 @@ void add_branch(GraphWriter& w) {
   for (const char* name : {"then_branch", "else_branch"}) {
     std::string result;
     const std::string nodes = w.inside([&] {
-      const Known out = shape_kept(w, v, static_cast<int>(w.between(0, 3)));
+      body_motifs(w);
+      Known out = shape_kept(w, v, static_cast<int>(w.between(0, 3)));
+      // Of that shape, made in the motifs.
+      if (w.chance(40)) out = w.any([&](const Known& o) { return o.real() && o.sizes == v.sizes && o.bound() < 1e3; }, v);
       most = std::max(most, out.bound());
-      result = w.chance(70) || out.name == v.name ? w.node("Identity", {out.name}) : out.name;
+      result = w.node("Identity", {out.name});
     });
     bodies += (bodies.empty() ? "" : ", ") + std::string(name) + " = " + w.unique("body") + " () => (" + result + ") {\n" + nodes + "}";
   }
@@ -406,29 +419,36 @@ void add_branch(GraphWriter& w) {
 
 void add_loop(GraphWriter& w) {
   const Known v = w.any_real(0, 3);
-  const Known trips = w.constant(DType::kInt64, {}, 0, 3), go = w.constant(DType::kBool, {}, 1, 1);
+  const Known trips = w.chance(70) ? w.constant(DType::kInt64, {}, 0, 3) : w.input(DType::kInt64, {}, 0, 3),
+              go = w.constant(DType::kBool, {}, 1, 1);
   const std::string i = w.unique("i"), c = w.unique("c"), carried = w.unique("v");
-  std::string result, state;
+  const bool collects = w.chance(30);
+  std::string result, state, collected;
   const std::string nodes = w.inside([&] {
-    Known at{carried, v.dtype, v.sizes, -1e3, 1e3, false};
+    body_motifs(w);
     if (w.chance(50)) shape_kept(w, v, 1);  // the same in each trip
     const Known bounded = w.keep({w.node("Tanh", {carried}), v.dtype, v.sizes, -1, 1, false});
-    result = w.node("Identity", {shape_kept(w, bounded, static_cast<int>(w.between(1, 3))).name});
-    state = w.node("Identity", {c});
+    const Known last = shape_kept(w, bounded, static_cast<int>(w.between(1, 3)));
+    if (collects) collected = w.node("Neg", {last.name});
+    result = w.node("Identity", {last.name});
+    state = w.chance(75) ? w.node("Identity", {c}) : w.node("Less", {i, w.constant(DType::kInt64, {}, 0, 2).name});
   });
-  const std::string rank_only = v.rank() == 0 ? "float" : "float[" + w.list(v.sizes) + "]";
-  const std::string body = "body = " + w.unique("body") + " (int64 " + i + ", bool " + c + ", " + rank_only + " " + carried + ") => (" +
-                           state + ", " + result + ") {\n" + nodes + "}";
-  w.keep({w.node("Loop", {trips.name, go.name, v.name}, body), v.dtype, v.sizes, -1e3, 1e3, false});
+  const std::string type = v.rank() == 0 ? "float" : "float[" + w.list(v.sizes) + "]";
+  const std::string body = "body = " + w.unique("body") + " (int64 " + i + ", bool " + c + ", " + type + " " + carried + ") => (" + state +
+                           ", " + result + (collects ? ", " + collected : "") + ") {\n" + nodes + "}";
+  const std::string out = w.node("Loop", {trips.name, go.name, v.name}, body, collects);
+  w.keep({out, v.dtype, v.sizes, -1e3, 1e3, false});
+  if (collects) w.make_output(out + "_1");
 }
 
 void add_motif(GraphWriter& w) {
   using Motif = void (*)(GraphWriter&);
   static const std::vector<Motif> motifs = {
-      add_elementwise, add_elementwise, add_integers,          add_movement,      add_movement,      add_movement,      add_shape_chain,
-      add_shape_chain, add_reduction,   add_product,           add_product,       add_activation,    add_activation,    add_convolution,
-      add_convolution, add_attention,   add_decoder_attention, add_normalization, add_normalization, add_pixel_shuffle, add_quantization,
-      add_branch,      add_loop};
+      add_elementwise,   add_elementwise,   add_integers,      add_movement,     add_movement,  add_movement,
+      add_shape_chain,   add_shape_chain,   add_reduction,     add_product,      add_product,   add_activation,
+      add_activation,    add_convolution,   add_convolution,   add_attention,    add_attention, add_decoder_attention,
+      add_normalization, add_normalization, add_pixel_shuffle, add_quantization, add_rare,      add_repetition,
+      add_branch,        add_loop};
   w.pick(motifs)(w);
 }
 

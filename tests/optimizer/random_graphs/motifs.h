@@ -21,6 +21,8 @@ void add_attention(GraphWriter& w);
 void add_decoder_attention(GraphWriter& w);
 void add_pixel_shuffle(GraphWriter& w);
 void add_quantization(GraphWriter& w);
+void add_rare(GraphWriter& w);
+void add_repetition(GraphWriter& w);
 void add_branch(GraphWriter& w);
 void add_loop(GraphWriter& w);
 
