@@ -268,6 +268,38 @@ Facts conv(const Call& c) {
   return window(c, *in, (*w)[0], kernel);
 }
 
+/// Each spatial dimension is what a window that slides over the output would leave: https://onnx.ai/onnx/operators/onnx__ConvTranspose.html.
+Facts conv_transpose(const Call& c) {
+  const SymbolicShape *in = c.shape(0), *w = c.shape(1);
+  if (!in || !w || in->size() < 3 || w->size() != in->size()) return {};
+  const std::size_t spatial = in->size() - 2;
+  const auto channels = c.table.multiply((*w)[1], DimExpr(c.integer("group", 1)));
+  SymbolicShape out{(*in)[0], c.or_fresh(channels)};
+  const auto given = c.integers("output_shape"), strides = c.integers("strides"), dilations = c.integers("dilations"),
+             pads = c.integers("pads"), extra = c.integers("output_padding");
+  const auto at = [](const std::vector<std::int64_t>& list, std::size_t i, std::int64_t otherwise) {
+    return i < list.size() ? list[i] : otherwise;
+  };
+  const std::string automatic = c.text("auto_pad");
+  const bool same = automatic == "SAME_UPPER" || automatic == "SAME_LOWER";
+  for (std::size_t i = 0; i < spatial; ++i) {
+    const auto kernel = (*w)[2 + i].value();
+    if (given.size() == spatial || !kernel) {
+      out.push_back(given.size() == spatial && given[i] >= 0 ? DimExpr(given[i]) : c.table.fresh());
+      continue;
+    }
+    const std::int64_t stride = at(strides, i, 1), span = (*kernel - 1) * at(dilations, i, 1) + 1;
+    std::int64_t pad = 0;
+    if (same) pad = std::max<std::int64_t>(0, span - stride);
+    else if (automatic != "VALID" && pads.size() == 2 * spatial) pad = pads[i] + pads[spatial + i];
+    const auto strided = c.table.multiply((*in)[2 + i], DimExpr(stride));
+    const auto size = strided ? c.table.add(*strided, DimExpr(at(extra, i, 0) + span - stride - pad)) : std::nullopt;
+    // Shorter inputs make the run fail.
+    out.push_back(size && !(size->value() && *size->value() < 0) ? *size : c.table.fresh());
+  }
+  return one(std::move(out));
+}
+
 Facts pool(const Call& c) {
   const SymbolicShape* in = c.shape(0);
   const auto kernel = c.integers("kernel_shape");
@@ -376,6 +408,7 @@ constexpr auto kOwn = std::to_array<FactsRow>({
     {"AveragePool", &pool},
     {"Cast", &cast},
     {"Conv", &conv},
+    {"ConvTranspose", &conv_transpose},
     {"Div", &divide},
     {"Dropout", &dropout},
     {"Equal", &equal},

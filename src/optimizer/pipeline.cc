@@ -44,8 +44,8 @@
   PASS(flatten_heads)               \
   PASS(fold_batch_normalization)    \
   PASS(fold_gemm_factors)           \
-  PASS(fold_scales)                 \
   PASS(fuse_linear)                 \
+  PASS(fold_scales)                 \
   PASS(simplify_powers)             \
   PASS(hoist_invariant)             \
   PASS(merge_slices)                \

@@ -222,6 +222,22 @@ void conv(W& w, Name op) {
   for (std::int64_t i = 0; i < dims; ++i) weights.push_back(w.fixed(w.between(1, 3)));
   w.node(op, {w.input("float", s), w.input("float", weights)}, window(w, dims, true));
 }
+void conv_transpose(W& w, Name op) {
+  const std::int64_t dims = w.between(1, 2);
+  const Sizes s = image(w, dims);
+  Sizes weights = {w.fixed(s[1].size), w.fixed(w.between(1, 3))};
+  for (std::int64_t i = 0; i < dims; ++i) weights.push_back(w.fixed(w.between(1, 3)));
+  std::string attributes = with("group", w.chance(50) ? 1 : s[1].size);
+  if (w.chance(20)) {
+    std::vector<std::int64_t> shape;
+    for (std::int64_t i = 0; i < dims; ++i) shape.push_back(w.between(2, 4));
+    attributes += ", " + with("output_shape", shape);
+  } else {
+    attributes += ", " + window(w, dims, true);
+    if (w.chance(30)) attributes += ", " + with("output_padding", std::vector<std::int64_t>(static_cast<std::size_t>(dims), 1));
+  }
+  w.node(op, {w.input("float", s), w.input("float", weights)}, attributes);
+}
 void pool(W& w, Name op) {
   const std::int64_t dims = w.between(1, 2);
   std::vector<std::int64_t> kernel;
@@ -479,6 +495,7 @@ std::map<std::string, void (*)(W&, Name)> all() {
                                                    {"Concat", concat},
                                                    {"ConstantOfShape", constant_of_shape},
                                                    {"Conv", conv},
+                                                   {"ConvTranspose", conv_transpose},
                                                    {"CumProd", cumulative},
                                                    {"CumSum", cumulative},
                                                    {"DepthToSpace", blocks},
