@@ -375,6 +375,7 @@ bool Editor::taken(const Patch& patch, std::string* refusal) {
                                      : "a provider that is preferred takes what is there, but not " + made.op_name() + ": " + answer.refusal;
     return false;
   }
+  patch.asked_ = true;
   return true;
 }
 
@@ -413,7 +414,7 @@ void Editor::name_nodes(Patch& patch) {
 }
 
 bool Editor::apply(Patch&& patch) {
-  if (model_.rewrites_left == 0 || !taken(patch)) return false;
+  if (model_.rewrites_left == 0 || (!patch.asked_ && !taken(patch))) return false;
   if (model_.rewrites_left > 0) --model_.rewrites_left;
   Optimization::Rewrite record;
   record.pass = model_.pass;

@@ -106,6 +106,7 @@ class Patch {
   std::vector<std::pair<ValueId, ValueId>> replaced_;
   std::vector<NodeIndex> from_;
   std::unordered_set<std::string> moved_;
+  mutable bool asked_ = false;  ///< Editor::taken said yes
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

@@ -20,6 +20,7 @@
   PASS(merge_reshapes)              \
   PASS(merge_reductions)            \
   PASS(merge_transposes)            \
+  PASS(fuse_attention)              \
   PASS(sink_transposes)             \
   PASS(eliminate_common)            \
   PASS(fold_pads)                   \
@@ -36,7 +37,6 @@
   PASS(fuse_gelu)                   \
   PASS(fuse_pixel_shuffle)          \
   PASS(fuse_reductions)             \
-  PASS(fuse_attention)              \
   PASS(fuse_grouped_heads)          \
   PASS(fuse_kv_cache)               \
   PASS(fuse_rotary)                 \

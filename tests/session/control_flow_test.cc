@@ -61,6 +61,46 @@ TEST(If, ItsBodiesNodesAreInThePlacementAndTheTrace) {
   EXPECT_GE(trace.unaccounted_ns(), 0);
 }
 
+// What a branch gives need not be made by a node of it.
+TEST(If, BranchesMayGiveWhatTheyCaptureConstantsAndOneValueTwice) {
+  const Session session(text_model(R"(<ir_version: 8, opset_import: ["": 17]>
+  pick (bool c, float[N] x) => (float[N] y, float[M] z, float[N] u, float[N] v) {
+    n = Neg(x)
+    y, z, u, v = If (c) <
+      then_branch = t () => (float[N] a, float[2] k, float[N] d, float[N] e) <float[2] k = {5, 6}> { a = Identity(x) d = Identity(n) e = Identity(d) },
+      else_branch = e () => (float[N] b, float[1] l, float[N] f, float[N] g) <float[1] l = {7}> { b = Identity(n) f = Abs(x) g = Identity(f) }>
+  })"));
+  EXPECT_EQ(session.stage_text("optimized").find("Identity"), std::string::npos);
+  const Tensor x = Tensor::of<float>({2}, {1, -2});
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    NamedValues out = session.run({{"c", Tensor::scalar(true)}, {"x", x}});
+    EXPECT_EQ(floats(out.at("y")), (std::vector<float>{1, -2}));
+    EXPECT_EQ(floats(out.at("z")), (std::vector<float>{5, 6}));
+    EXPECT_EQ(floats(out.at("u")), (std::vector<float>{-1, 2}));
+    EXPECT_EQ(floats(out.at("v")), (std::vector<float>{-1, 2}));
+    out = session.run({{"c", Tensor::scalar(false)}, {"x", x}});
+    EXPECT_EQ(floats(out.at("y")), (std::vector<float>{-1, 2}));
+    EXPECT_EQ(floats(out.at("z")), (std::vector<float>{7}));
+    EXPECT_EQ(floats(out.at("u")), (std::vector<float>{1, 2}));
+    EXPECT_EQ(floats(out.at("v")), (std::vector<float>{1, 2}));
+  }
+}
+
+// The caller keeps the outputs of one run while the next writes.
+TEST(If, WhatABranchCapturesStaysTheCallers) {
+  const Session session(text_model(R"(<ir_version: 8, opset_import: ["": 17]>
+  pick (bool c, float[N] x) => (float[N] y, float[N] z) {
+    n = Neg(x)
+    y = If (c) <then_branch = t () => (float[N] a) { a = Identity(n) }, else_branch = e () => (float[N] b) { b = Abs(x) }>
+    z = Mul(n, y)
+  })"));
+  const NamedValues first = session.run({{"c", Tensor::scalar(true)}, {"x", Tensor::of<float>({2}, {1, -2})}});
+  const NamedValues second = session.run({{"c", Tensor::scalar(true)}, {"x", Tensor::of<float>({2}, {3, 4})}});
+  EXPECT_EQ(floats(first.at("y")), (std::vector<float>{-1, 2}));
+  EXPECT_EQ(floats(first.at("z")), (std::vector<float>{1, 4}));
+  EXPECT_EQ(floats(second.at("y")), (std::vector<float>{-3, -4}));
+}
+
 const char* kLoop = R"(<ir_version: 8, opset_import: ["": 17]>
   powers (int64 trips, float[N] x) => (float[N] last, float[T, N] all) {
     keep = Constant <value = bool {1}> ()
@@ -77,6 +117,32 @@ TEST(Loop, CarriesStateAndStacksRows) {
   EXPECT_EQ(floats(out.at("last")), (std::vector<float>{8}));
   EXPECT_EQ(floats(out.at("all")), (std::vector<float>{2, 3, 5}));
   EXPECT_EQ(out.at("all").tensor().shape(), Shape({3, 1}));
+}
+
+TEST(Loop, TheBodyMayGiveOnWhatItCapturesAndExchangeItsStates) {
+  const Session session(text_model(R"(<ir_version: 8, opset_import: ["": 17]>
+  swap (int64 trips, float[N] x, float[N] z) => (float[N] p, float[N] q, float[N] r, float[T, N] rows) {
+    p, q, r, rows = Loop (trips, , x, z, x) <body = b (int64 i, bool c, float[N] s, float[N] t, float[N] u) => (bool go, float[N] v, float[N] w, float[N] k, float[N] row) {
+      go = Identity(c)
+      v = Identity(t)
+      w = Identity(s)
+      k = Identity(z)
+      row = Identity(u)
+    }>
+  })"));
+  EXPECT_EQ(session.stage_text("optimized").find("Identity"), std::string::npos);
+  const auto run = [&](std::int64_t trips) {
+    return session.run(
+        {{"trips", Tensor::scalar<std::int64_t>(trips)}, {"x", Tensor::of<float>({2}, {1, 2})}, {"z", Tensor::of<float>({2}, {3, 4})}});
+  };
+  NamedValues out = run(3);
+  EXPECT_EQ(floats(out.at("p")), (std::vector<float>{3, 4}));
+  EXPECT_EQ(floats(out.at("q")), (std::vector<float>{1, 2}));
+  EXPECT_EQ(floats(out.at("r")), (std::vector<float>{3, 4}));
+  EXPECT_EQ(floats(out.at("rows")), (std::vector<float>{1, 2, 3, 4, 3, 4}));
+  out = run(0);
+  EXPECT_EQ(floats(out.at("p")), (std::vector<float>{1, 2}));
+  EXPECT_EQ(floats(out.at("r")), (std::vector<float>{1, 2}));
 }
 
 TEST(Loop, OfNoTripsGivesTheInitialStateAndNoRows) {

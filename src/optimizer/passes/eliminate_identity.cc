@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <limits>
 #include <string_view>
 #include <unordered_map>
 
@@ -111,9 +112,12 @@ ValueId one_right(Call& c) {
 ValueId all_of(Call& c) { return c.input(0) == c.input(1) ? c.input(0) : neutral(c, 1); }
 ValueId any_of(Call& c) { return c.input(0) == c.input(1) ? c.input(0) : neutral(c, 0); }
 
+/// Of one value, twice the same, or beside a number that is never taken.
 ValueId extreme(Call& c) {
-  if (c.node.inputs.size() == 2 && c.input(0) == c.input(1)) return c.input(0);
-  return only(c);
+  if (c.node.inputs.size() != 2) return only(c);
+  if (c.input(0) == c.input(1)) return c.input(0);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  return neutral(c, c.node.op_type == "Max" ? -kInfinity : kInfinity);
 }
 
 ValueId where(Call& c) {

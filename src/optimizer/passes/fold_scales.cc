@@ -9,6 +9,8 @@ namespace ashlar::optimizer {
 namespace {
 
 constexpr const char* kRule = "fold-scales";
+// Larger weights cost more to copy at each load than the operator costs.
+constexpr std::size_t kMostBytes = 4 << 20;
 
 /// One of the four operators with a constant: x * factor + shift.
 struct Step {
@@ -69,6 +71,8 @@ class Fold {
     std::string reason;
     const auto product = product_at(editor_, at, reason);
     if (!product) return miss(reason);
+    if (multiplies() && product->weights->bytes() > kMostBytes)
+      return miss("the weights of " + editor_.id(at) + " are " + std::to_string(product->weights->bytes() >> 20) + " MiB");
     if (!product->bias) return miss("the bias of " + editor_.id(at) + " is no constant of one number a channel");
     auto elements = along_channels(editor_, *product, *editor_.constant(step_.constant), step_.x, product->outputs, reason);
     if (!elements) return miss(reason);
@@ -89,6 +93,8 @@ class Fold {
     std::string reason;
     const auto product = product_at(editor_, at, reason);
     if (!product) return miss(reason);
+    if (multiplies() && product->weights->bytes() > kMostBytes)
+      return miss("the weights of " + editor_.id(at) + " are " + std::to_string(product->weights->bytes() >> 20) + " MiB");
     const Node& reader = editor_.node(at);
     if (const auto* t = reader.find_as<std::int64_t>("transA"); t && *t) return miss(editor_.id(at) + " reads its input transposed");
     if (!editor_.same_shape(step_.x, y))
@@ -103,6 +109,7 @@ class Fold {
            miss("no provider takes what it would become");
   }
 
+  bool multiplies() const { return !adds(node_) || (node_.op_type == "Sub" && step_.constant_first); }
   bool has_weights(NodeIndex product) const { return editor_.constant(editor_.node(product).inputs.at(1)) != nullptr; }
   bool miss(std::string reason) {
     if (missed_.empty()) missed_ = std::move(reason);

@@ -18,6 +18,13 @@ double lowest_score(DType t) {
   return t == DType::kBFloat16 ? -8192 : -1e9;
 }
 
+/// What is added instead of filled in: so low that a kernel which adds in more digits than the dtype has gets a uniform row too, and that two of them are
+/// no infinity.
+double added_instead(DType t) {
+  if (t == DType::kFloat16) return -3e4;
+  return t == DType::kFloat64 ? -8e307 : -1.5e38;
+}
+
 }  // namespace
 
 std::optional<ScoreMask> chosen_mask(const Editor& editor, NodeIndex where, ValueId& scores, std::string& reason) {
@@ -49,7 +56,9 @@ ValueId joined_mask(Patch& patch, const std::vector<ScoreMask>& masks, DType dty
     if (m.kind != Kind::kAdded) {
       const ValueId zero = patch.scalar("zero", dtype, 0);
       const bool kept = m.kind == Kind::kKept || m.kind == Kind::kKeptElseLow;
-      addend = patch.add_one("Where", {m.value, kept ? zero : m.fill, kept ? m.fill : zero});
+      const bool finite = m.kind == Kind::kKeptElseLow || m.kind == Kind::kDroppedElseLow;
+      const ValueId low = finite ? patch.scalar("low", dtype, added_instead(dtype)) : m.fill;
+      addend = patch.add_one("Where", {m.value, kept ? zero : low, kept ? low : zero});
     }
     sum = sum == kNone ? addend : patch.add_one("Add", {sum, addend});
   }

@@ -7,6 +7,8 @@
 namespace ashlar::optimizer {
 namespace {
 
+constexpr std::int64_t kMostElements = 4096;  // of a divisor that is looked at
+
 constexpr const char* kSquare = R"(
 before
   ! y = Pow(x, 2)
@@ -52,7 +54,8 @@ bool real(Match& match) {
 /// Dividing by a power of two is multiplying by its inverse, to the bit.
 bool power_of_two(Match& match) {
   const Tensor* divisor = match.editor.constant(match.value("Divisor"));
-  const auto elements = divisor ? real_elements(*divisor) : std::nullopt;
+  if (!divisor || divisor->element_count() > kMostElements) return match.fail("the divisor is large");
+  const auto elements = real_elements(*divisor);
   if (!elements) return match.fail("the divisor is not of real numbers");
   for (const double e : *elements) {
     int exponent = 0;

@@ -284,7 +284,7 @@ void add_attention(GraphWriter& w) {
       const Known mask = w.input(DType::kInt64, {b, t}, 0, 1);
       const std::string axes = w.constant({1, 2}).name;
       const std::string real = w.node("Cast", {w.node("Unsqueeze", {mask.name, axes})}, "to = 1");
-      const std::string away = times(w, w.node("Sub", {w.number(1).name, real}), -10000, 4);
+      const std::string away = times(w, w.node("Sub", {w.number(1).name, real}), -250, 4);
       scores = w.either("Add", scores, away);
       break;
     }
