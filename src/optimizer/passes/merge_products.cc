@@ -2,7 +2,11 @@
 // One product for those that an Attention reads of one value: x W_q, x W_k, x W_v become a Split of x [W_q W_k W_v].
 #include <chrono>
 #include <cstring>
+#include <memory>
 
+#include <ashlar/error.h>
+
+#include "core/allocate.h"
 #include "optimizer/pass.h"
 
 namespace ashlar::optimizer {
@@ -62,7 +66,10 @@ Tensor joined(const Editor& editor, const std::vector<Product>& products, std::i
   const DType dtype = editor.constant(products[0].weights)->dtype();
   const bool transposed = products[0].transposed;
   const std::int64_t height = rows(editor, products[0]);
-  Tensor out = Tensor::zeros(dtype, transposed ? Shape{all, height} : Shape{height, all});
+  const Shape shape = transposed ? Shape{all, height} : Shape{height, all};
+  const std::shared_ptr<void> memory = core::allocate_aligned(byte_size(dtype, static_cast<std::size_t>(shape.element_count())));
+  if (!memory) throw Error(ErrorCode::kOutOfMemory, "no memory for the weights of several products, " + shape.to_string());
+  Tensor out = Tensor::adopt(dtype, shape, memory.get(), memory, false);
   auto* to = static_cast<std::byte*>(out.mutable_raw());
   const std::size_t row = byte_size(dtype, static_cast<std::size_t>(all));
   std::size_t at = 0;
