@@ -14,8 +14,8 @@ namespace ashlar::inline v0 {
 
 /// Which passes rewrite a session's graph. A pass that legalises cannot be left out: without it kernels would meet forms they do not know.
 struct PassOptions {
-  std::vector<std::string> only = {};     ///< names of passes; empty: all of them
-  std::vector<std::string> disable = {};  ///< names of passes that are left out
+  std::vector<std::string> only = {};           ///< names of passes; empty: all of them
+  std::vector<std::string> disable = {};        ///< names of passes that are left out
   std::optional<std::int64_t> stop_after = {};  ///< rewrites to apply, in the order of Optimization::rewrites; at least 0
 
   /// No pass but those that cannot be left out: every node reaches the providers as the model has it.
@@ -43,7 +43,7 @@ struct Optimization {
   };
   struct Rewrite {
     std::string pass;
-    std::string rule;  ///< of the pass, such as the name of a pattern
+    std::string rule;   ///< of the pass, such as the name of a pattern
     std::string graph;  ///< the node and body it happened in ("If_3/then_branch"); empty for the main graph
     std::vector<NodeRef> before, after;
     std::vector<std::pair<std::string, std::string>> tensors;  ///< a tensor that is gone, and the one that took its place
@@ -70,10 +70,10 @@ struct Optimization {
   std::vector<Pass> passes;
   std::vector<Rewrite> rewrites;
   std::vector<NearMiss> near_misses;
-  std::int64_t nodes_before = 0, nodes_after = 0;                    ///< bodies included
+  std::int64_t nodes_before = 0, nodes_after = 0;                     ///< bodies included
   std::uint64_t constant_bytes_before = 0, constant_bytes_after = 0;  ///< of initializers, bodies included
-  std::int64_t nanoseconds = 0;                                      ///< of everything
-  std::int64_t folding_nanoseconds = 0;                              ///< of that, the pass that computes constants
+  std::int64_t nanoseconds = 0;                                       ///< of everything
+  std::int64_t folding_nanoseconds = 0;                               ///< of that, the pass that computes constants
 
   /// Which rewrites a node took part in, as indices into rewrites, in order: those that made it of others, and those that made others of it. `node` is an
   /// id of the model or of the session.

@@ -67,7 +67,7 @@ class Graph {
  public:
   std::string name;
   std::vector<Node> nodes;
-  std::deque<Value> values;       ///< adding one moves none: passes hold on to values while they add others
+  std::deque<Value> values;     ///< adding one moves none: passes hold on to values while they add others
   std::vector<ValueId> inputs;  ///< an input that is also a constant has a default
   std::vector<ValueId> outputs;
   std::vector<Capture> captures;  ///< for a body: what it takes from around it, at any depth (an inner body's captures pass through)

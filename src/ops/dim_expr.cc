@@ -13,8 +13,8 @@ constexpr std::size_t kMostAtoms = 8;  // in one term
 }  // namespace
 
 bool names_a_dimension(const std::string& symbol) {
-  return !symbol.empty() && symbol[0] != '?' && symbol[0] != '-' && symbol[0] != '*' && symbol != "None" && symbol != "none" && symbol != "unknown" &&
-         symbol != "unk" && symbol != "dynamic";
+  return !symbol.empty() && symbol[0] != '?' && symbol[0] != '-' && symbol[0] != '*' && symbol != "None" && symbol != "none" &&
+         symbol != "unknown" && symbol != "unk" && symbol != "dynamic";
 }
 
 DimExpr::DimExpr(std::int64_t value) {

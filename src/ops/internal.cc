@@ -78,8 +78,8 @@ graph::Graph linear(BodyWriter w) {
 
 graph::Graph skip_layer_normalization(BodyWriter w) {
   const ValueId sum = w.add("Add", {w.input(0), w.input(1)});
-  const ValueId y = w.add("LayerNormalization", {sum, w.input(2), w.input(3)},
-                          {{"axis", std::int64_t{-1}}, {"epsilon", w.real("epsilon", 1e-5f)}});
+  const ValueId y =
+      w.add("LayerNormalization", {sum, w.input(2), w.input(3)}, {{"axis", std::int64_t{-1}}, {"epsilon", w.real("epsilon", 1e-5f)}});
   return w.finish({y, sum});
 }
 

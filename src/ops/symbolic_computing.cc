@@ -9,9 +9,7 @@ namespace {
 
 using Call = FactsRuleCall;
 
-std::optional<SymbolicShape> shape_of(const Call& c, std::size_t i) {
-  return c.shape(i) ? std::optional(*c.shape(i)) : std::nullopt;
-}
+std::optional<SymbolicShape> shape_of(const Call& c, std::size_t i) { return c.shape(i) ? std::optional(*c.shape(i)) : std::nullopt; }
 
 /// The output of one input's shape.
 Facts like_first(const Call& c) { return one(shape_of(c, 0)); }
@@ -334,7 +332,8 @@ Facts attention(const Call& c) {
   const SymbolicShape *q = c.shape(0), *k = c.shape(1), *v = c.shape(2), *past = c.shape(4);
   if (!q || !k || !v) return {};
   const bool flat = q->size() == 3;
-  if ((!flat && q->size() != 4) || k->size() != q->size() || v->size() != q->size() || (c.has(4) && (!past || past->size() != 4))) return {};
+  if ((!flat && q->size() != 4) || k->size() != q->size() || v->size() != q->size() || (c.has(4) && (!past || past->size() != 4)))
+    return {};
   const DimExpr heads = flat ? DimExpr(c.integer("kv_num_heads")) : (*k)[1];
   const auto head = [&](const SymbolicShape& s) {
     if (!flat) return s[3];
@@ -386,18 +385,76 @@ Facts resize(const Call& c) {
   return one(std::move(out));
 }
 
-constexpr auto kLikeFirst = std::to_array<std::string_view>(
-    {"Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BatchNormalization", "Bernoulli", "BitwiseNot", "CastLike", "Ceil", "Celu", "Clip",
-     "Cos", "Cosh", "CumProd", "CumSum", "DequantizeLinear", "Elu", "Erf", "Exp", "EyeLike", "Floor", "Gelu", "GroupNormalization",
-     "HardSigmoid", "HardSwish", "Hardmax", "InstanceNormalization", "IsInf", "IsNaN", "LRN", "LeakyRelu", "Log", "LogSoftmax",
-     "LpNormalization", "MeanVarianceNormalization", "Mish", "QuantizeLinear", "RMSNormalization", "RandomNormalLike", "RandomUniformLike",
-     "Reciprocal", "Relu", "RotaryEmbedding", "Round", "ScaledMaskedSoftmax", "ScatterElements", "ScatterND", "Selu", "Shrink", "Sigmoid",
-     "Sign", "Sin", "Sinh", "Softmax", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "TensorScatter", "ThresholdedRelu", "Trilu"});
-constexpr auto kBroadcast = std::to_array<std::string_view>(
-    {"BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mean", "Mod", "PRelu", "Pow", "Sum", "Xor"});
-constexpr auto kReductions =
-    std::to_array<std::string_view>({"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
-                                     "ReduceProd", "ReduceSum", "ReduceSumSquare"});
+constexpr auto kLikeFirst = std::to_array<std::string_view>({"Abs",
+                                                             "Acos",
+                                                             "Acosh",
+                                                             "Asin",
+                                                             "Asinh",
+                                                             "Atan",
+                                                             "Atanh",
+                                                             "BatchNormalization",
+                                                             "Bernoulli",
+                                                             "BitwiseNot",
+                                                             "CastLike",
+                                                             "Ceil",
+                                                             "Celu",
+                                                             "Clip",
+                                                             "Cos",
+                                                             "Cosh",
+                                                             "CumProd",
+                                                             "CumSum",
+                                                             "DequantizeLinear",
+                                                             "Elu",
+                                                             "Erf",
+                                                             "Exp",
+                                                             "EyeLike",
+                                                             "Floor",
+                                                             "Gelu",
+                                                             "GroupNormalization",
+                                                             "HardSigmoid",
+                                                             "HardSwish",
+                                                             "Hardmax",
+                                                             "InstanceNormalization",
+                                                             "IsInf",
+                                                             "IsNaN",
+                                                             "LRN",
+                                                             "LeakyRelu",
+                                                             "Log",
+                                                             "LogSoftmax",
+                                                             "LpNormalization",
+                                                             "MeanVarianceNormalization",
+                                                             "Mish",
+                                                             "QuantizeLinear",
+                                                             "RMSNormalization",
+                                                             "RandomNormalLike",
+                                                             "RandomUniformLike",
+                                                             "Reciprocal",
+                                                             "Relu",
+                                                             "RotaryEmbedding",
+                                                             "Round",
+                                                             "ScaledMaskedSoftmax",
+                                                             "ScatterElements",
+                                                             "ScatterND",
+                                                             "Selu",
+                                                             "Shrink",
+                                                             "Sigmoid",
+                                                             "Sign",
+                                                             "Sin",
+                                                             "Sinh",
+                                                             "Softmax",
+                                                             "Softplus",
+                                                             "Softsign",
+                                                             "Sqrt",
+                                                             "Swish",
+                                                             "Tan",
+                                                             "Tanh",
+                                                             "TensorScatter",
+                                                             "ThresholdedRelu",
+                                                             "Trilu"});
+constexpr auto kBroadcast =
+    std::to_array<std::string_view>({"BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mean", "Mod", "PRelu", "Pow", "Sum", "Xor"});
+constexpr auto kReductions = std::to_array<std::string_view>({"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax",
+                                                              "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"});
 constexpr auto kGlobalPools = std::to_array<std::string_view>({"GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"});
 constexpr auto kOwn = std::to_array<FactsRow>({
     {"Add", &add},

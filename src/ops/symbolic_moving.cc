@@ -123,9 +123,9 @@ Facts slice(const Call& c) {
   const auto axes_given = c.numbers(3), steps = c.numbers(4);
   if ((c.has(3) && !axes_given) || (c.has(4) && !steps)) return one(c.fresh(in->size()));
   const SymbolicShape* counts = c.shape(1);
-  std::size_t count = axes_given ? axes_given->size() : counts && counts->size() == 1 && (*counts)[0].value()
-                          ? static_cast<std::size_t>(*(*counts)[0].value())
-                          : in->size() + 1;
+  std::size_t count = axes_given                                              ? axes_given->size()
+                      : counts && counts->size() == 1 && (*counts)[0].value() ? static_cast<std::size_t>(*(*counts)[0].value())
+                                                                              : in->size() + 1;
   if (count > in->size()) return one(c.fresh(in->size()));
   SymbolicShape out = *in;
   const Elements *starts = c.elements(1), *ends = c.elements(2);
@@ -133,8 +133,8 @@ Facts slice(const Call& c) {
     const auto axis = Call::axis(axes_given ? (*axes_given)[i] : static_cast<std::int64_t>(i), in->size());
     const std::int64_t step = steps && i < steps->size() ? (*steps)[i] : 1;
     if (!axis || step == 0) return one(c.fresh(in->size()));
-    out[*axis] = sliced(c, *axis, starts && i < starts->size() ? &(*starts)[i] : nullptr,
-                        ends && i < ends->size() ? &(*ends)[i] : nullptr, step);
+    out[*axis] =
+        sliced(c, *axis, starts && i < starts->size() ? &(*starts)[i] : nullptr, ends && i < ends->size() ? &(*ends)[i] : nullptr, step);
   }
   std::optional<Elements> elements;
   const auto s = c.numbers(1), e = c.numbers(2);
@@ -269,7 +269,8 @@ Facts expand(const Call& c) {
     auto out = c.broadcast(in, &target);
     std::optional<Elements> elements;
     if (out && *out == *in) elements = c.inputs[0]->elements;
-    else if (out && out->size() == 1 && (*out)[0].value() && *(*out)[0].value() <= kMostFollowed && c.elements(0) && c.elements(0)->size() == 1)
+    else if (out && out->size() == 1 && (*out)[0].value() && *(*out)[0].value() <= kMostFollowed && c.elements(0) &&
+             c.elements(0)->size() == 1)
       elements = Elements(static_cast<std::size_t>(*(*out)[0].value()), (*c.elements(0))[0]);
     return one(std::move(out), std::move(elements));
   }
@@ -301,7 +302,8 @@ Facts constant_of_shape(const Call& c) {
 
 Facts range(const Call& c) {
   const Elements *start = c.elements(0), *limit = c.elements(1), *step = c.elements(2);
-  if (!start || !limit || !step || start->size() != 1 || limit->size() != 1 || step->size() != 1 || !(*step)[0].is(1)) return one(c.fresh(1));
+  if (!start || !limit || !step || start->size() != 1 || limit->size() != 1 || step->size() != 1 || !(*step)[0].is(1))
+    return one(c.fresh(1));
   const auto length = c.table.subtract((*limit)[0], (*start)[0]);
   if (!length) return one(c.fresh(1));
   SymbolicShape out{c.or_fresh(length->at_least(0) ? length : c.table.maximum(*length, DimExpr(0)))};

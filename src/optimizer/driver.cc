@@ -40,9 +40,7 @@ Size measure(const Graph& graph) {
   return size;
 }
 
-std::int64_t since(Clock::time_point start) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
-}
+std::int64_t since(Clock::time_point start) { return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count(); }
 
 /// Forgets constants that nothing reads.
 void drop_unread_constants(Graph& graph) {
@@ -104,7 +102,8 @@ class Driver {
     model_.report.nodes_after = after.nodes;
     model_.report.constant_bytes_after = after.constant_bytes;
     for (Optimization::Pass& p : model_.report.passes)
-      p.near_misses = std::count_if(model_.report.near_misses.begin(), model_.report.near_misses.end(), [&](const auto& m) { return m.pass == p.name; });
+      p.near_misses = std::count_if(model_.report.near_misses.begin(), model_.report.near_misses.end(),
+                                    [&](const auto& m) { return m.pass == p.name; });
     model_.report.nanoseconds = since(start);
     return std::move(model_.report);
   }

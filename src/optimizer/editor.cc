@@ -125,7 +125,8 @@ void Editor::learn() {
     // Dimensions of one name are one number: of the model's inputs, that is what the format says. What goes into a body may change with each trip.
     if (!is_body() && facts_[v].shape)
       for (std::size_t i = 0; i < type.shape->size(); ++i)
-        if (const Dim& d = (*type.shape)[i]; !d.fixed() && ops::names_a_dimension(d.symbol)) (*facts_[v].shape)[i] = model_.dims.symbol(d.symbol);
+        if (const Dim& d = (*type.shape)[i]; !d.fixed() && ops::names_a_dimension(d.symbol))
+          (*facts_[v].shape)[i] = model_.dims.symbol(d.symbol);
   }
   learn_captured();
   for (NodeIndex n = 0; n < node_count(); ++n)
@@ -146,7 +147,8 @@ void Editor::learn(const Node& node) {
       if (!facts.shape) facts.shape = ops::facts_of(type, model_.dims).shape;
       else if (facts.shape->size() == type.shape->size())
         for (std::size_t d = 0; d < type.shape->size(); ++d)
-          if ((*type.shape)[d].fixed() && model_.dims.is_new((*facts.shape)[d], before)) (*facts.shape)[d] = ops::DimExpr((*type.shape)[d].value);
+          if ((*type.shape)[d].fixed() && model_.dims.is_new((*facts.shape)[d], before))
+            (*facts.shape)[d] = ops::DimExpr((*type.shape)[d].value);
     }
     if (type.dtype != DType::kInt64 && type.dtype != DType::kInt32 && type.dtype != DType::kBool) facts.elements.reset();
     facts_[v] = std::move(facts);
@@ -205,11 +207,52 @@ namespace {
 
 /// Operators whose outputs have the dtype of their first input.
 bool keeps_dtype(const Node& node) {
-  static const std::unordered_set<std::string_view> ops = {
-      "Add", "Mul", "Sub", "Div", "MatMul", "Gemm", "Conv", "Reshape", "Transpose", "Unsqueeze", "Squeeze", "Expand", "Slice", "Split", "Concat",
-      "Identity", "Gather", "Pad", "Softmax", "Gelu", "Swish", "Mish", "HardSwish", "Relu", "Clip", "Neg", "Tanh", "Sigmoid", "Sqrt",
-      "Reciprocal", "Attention", "RotaryEmbedding", "RMSNormalization", "GroupNormalization", "InstanceNormalization", "DepthToSpace",
-      "SpaceToDepth", "Cos", "Sin", "MaxPool", "AveragePool", "Pow", "Flatten", "Tile", "HardSigmoid", "LeakyRelu"};
+  static const std::unordered_set<std::string_view> ops = {"Add",
+                                                           "Mul",
+                                                           "Sub",
+                                                           "Div",
+                                                           "MatMul",
+                                                           "Gemm",
+                                                           "Conv",
+                                                           "Reshape",
+                                                           "Transpose",
+                                                           "Unsqueeze",
+                                                           "Squeeze",
+                                                           "Expand",
+                                                           "Slice",
+                                                           "Split",
+                                                           "Concat",
+                                                           "Identity",
+                                                           "Gather",
+                                                           "Pad",
+                                                           "Softmax",
+                                                           "Gelu",
+                                                           "Swish",
+                                                           "Mish",
+                                                           "HardSwish",
+                                                           "Relu",
+                                                           "Clip",
+                                                           "Neg",
+                                                           "Tanh",
+                                                           "Sigmoid",
+                                                           "Sqrt",
+                                                           "Reciprocal",
+                                                           "Attention",
+                                                           "RotaryEmbedding",
+                                                           "RMSNormalization",
+                                                           "GroupNormalization",
+                                                           "InstanceNormalization",
+                                                           "DepthToSpace",
+                                                           "SpaceToDepth",
+                                                           "Cos",
+                                                           "Sin",
+                                                           "MaxPool",
+                                                           "AveragePool",
+                                                           "Pow",
+                                                           "Flatten",
+                                                           "Tile",
+                                                           "HardSigmoid",
+                                                           "LeakyRelu"};
   return ops::is_internal(node) || (node.domain.empty() && ops.contains(node.op_type));
 }
 
@@ -257,7 +300,8 @@ void Editor::refresh() {
       }
     }
     for (const ValueId v : node(n).outputs)
-      if (v != kNone && facts_[v].shape && !graph_.values[v].type.shape) graph_.values[v].type.shape = ops::to_dims(*facts_[v].shape, model_.dims);
+      if (v != kNone && facts_[v].shape && !graph_.values[v].type.shape)
+        graph_.values[v].type.shape = ops::to_dims(*facts_[v].shape, model_.dims);
   }
 }
 
@@ -371,8 +415,9 @@ bool Editor::taken(const Patch& patch, std::string* refusal) {
     }
     if (good) continue;
     if (refusal)
-      *refusal = answer.provider < 0 ? "no provider takes " + made.op_name() + ": " + answer.refusal
-                                     : "a provider that is preferred takes what is there, but not " + made.op_name() + ": " + answer.refusal;
+      *refusal = answer.provider < 0
+                     ? "no provider takes " + made.op_name() + ": " + answer.refusal
+                     : "a provider that is preferred takes what is there, but not " + made.op_name() + ": " + answer.refusal;
     return false;
   }
   patch.asked_ = true;
@@ -405,7 +450,8 @@ void Editor::name_nodes(Patch& patch) {
       made.id = base;
       continue;
     }
-    if (base.empty() && made.id.empty()) base = patch.removed_.empty() ? path_.empty() ? patch.rule_ : path_ + "/" + patch.rule_ : node(patch.removed_.back()).id;
+    if (base.empty() && made.id.empty())
+      base = patch.removed_.empty() ? path_.empty() ? patch.rule_ : path_ + "/" + patch.rule_ : node(patch.removed_.back()).id;
     if (base.empty()) base = made.id;
     else base += "/" + made.op_type;
     made.id = base;
@@ -452,11 +498,13 @@ bool Editor::apply(Patch&& patch) {
   std::vector<NodeIndex> swept;
   sweep(std::move(unread), swept);
   for (const NodeIndex n : swept)
-    if (std::none_of(record.after.begin(), record.after.end(), [&](const auto& r) { return r.node == id(n); })) record.before.push_back(ref(node(n)));
+    if (std::none_of(record.after.begin(), record.after.end(), [&](const auto& r) { return r.node == id(n); }))
+      record.before.push_back(ref(node(n)));
   for (const ValueId v : orphans) {
     if (v == kNone || producer_[v] != kNone || input_[v] || captured_[v] != kNone || graph_.values[v].constant.defined()) continue;
     if (!uses_[v].empty() || is_output(v))
-      throw Error(ErrorCode::kInternal, "pass '" + model_.pass + "' (" + patch.rule_ + ") leaves the value '" + value(v).name + "' without a definition",
+      throw Error(ErrorCode::kInternal,
+                  "pass '" + model_.pass + "' (" + patch.rule_ + ") leaves the value '" + value(v).name + "' without a definition",
                   {.node = record.before.empty() ? "" : record.before[0].node});
   }
   ++version_;
@@ -466,7 +514,12 @@ bool Editor::apply(Patch&& patch) {
 }
 
 void Editor::near_miss(const std::string& rule, NodeIndex anchor, int matched, int total, std::string reason) {
-  model_.report.near_misses.push_back({.pass = model_.pass, .rule = rule, .graph = path_, .anchor = ref(node(anchor)), .matched = matched, .total = total,
+  model_.report.near_misses.push_back({.pass = model_.pass,
+                                       .rule = rule,
+                                       .graph = path_,
+                                       .anchor = ref(node(anchor)),
+                                       .matched = matched,
+                                       .total = total,
                                        .reason = std::move(reason)});
 }
 

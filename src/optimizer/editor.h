@@ -41,14 +41,14 @@ using Evaluate = std::function<std::vector<Tensor>(const Graph& graph)>;
 
 /// What all graphs of one model share while they are rewritten.
 struct Model {
-  Takes takes;         ///< null: every node is taken
-  Evaluate evaluate;   ///< null: nothing is computed
+  Takes takes;        ///< null: every node is taken
+  Evaluate evaluate;  ///< null: nothing is computed
   ops::DimTable dims = {};
   Optimization report = {};
-  std::int64_t rewrites_left = -1;          ///< below 0: any number
-  std::uint64_t constant_budget = 0;        ///< bytes that folding may still add
+  std::int64_t rewrites_left = -1;           ///< below 0: any number
+  std::uint64_t constant_budget = 0;         ///< bytes that folding may still add
   std::unordered_set<std::string> ids = {};  ///< every node id there is or was
-  std::string pass = {};                    ///< the one that runs
+  std::string pass = {};                     ///< the one that runs
 };
 
 /// One reader of a value: an input of a node, or the node's bodies (`input` is kNone).
@@ -126,7 +126,9 @@ class Editor {
   NodeIndex node_count() const { return static_cast<NodeIndex>(graph_.nodes.size()); }
   bool dead(NodeIndex n) const { return dead_[n] != 0; }
   const Node& node(NodeIndex n) const { return graph_.nodes[n]; }
-  bool is(NodeIndex n, std::string_view op) const { return n != kNone && !dead(n) && graph_.nodes[n].domain.empty() && graph_.nodes[n].op_type == op; }
+  bool is(NodeIndex n, std::string_view op) const {
+    return n != kNone && !dead(n) && graph_.nodes[n].domain.empty() && graph_.nodes[n].op_type == op;
+  }
   /// "Add_29": for messages.
   const std::string& id(NodeIndex n) const { return graph_.nodes[n].id; }
   /// Nodes that live, in an order of execution (new ones last until commit()).
@@ -221,7 +223,7 @@ class Editor {
   std::vector<char> dead_, output_, input_;
   std::vector<double> order_;
   std::vector<NodeIndex> producer_;
-  std::deque<std::vector<Use>> uses_;       // deques: what is handed out stays where it is while values are added
+  std::deque<std::vector<Use>> uses_;  // deques: what is handed out stays where it is while values are added
   std::vector<ValueId> captured_;
   std::deque<ops::ValueFacts> facts_;
   std::unordered_set<std::string> names_;

@@ -137,13 +137,13 @@ std::ostream& operator<<(std::ostream& out, const Optimization& o) {
   }
   out << "\nnear misses\n";
   for (const auto& m : o.near_misses)
-    out << "  " << m.rule << (m.graph.empty() ? "" : " in " + m.graph) << " at " << m.anchor.node << " (" << m.anchor.op << "): " << m.matched << " of "
-        << m.total << ": " << m.reason << '\n';
+    out << "  " << m.rule << (m.graph.empty() ? "" : " in " + m.graph) << " at " << m.anchor.node << " (" << m.anchor.op
+        << "): " << m.matched << " of " << m.total << ": " << m.reason << '\n';
   if (o.near_misses.empty()) out << "  none\n";
   out << '\n'
-      << o.nodes_before << " nodes became " << o.nodes_after << " by " << o.rewrites.size() << " rewrites in " << std::fixed << std::setprecision(1)
-      << microseconds(o.nanoseconds) / 1e3 << " ms (" << microseconds(o.folding_nanoseconds) / 1e3 << " ms of it for constants); constants "
-      << o.constant_bytes_before << " -> " << o.constant_bytes_after << " bytes\n";
+      << o.nodes_before << " nodes became " << o.nodes_after << " by " << o.rewrites.size() << " rewrites in " << std::fixed
+      << std::setprecision(1) << microseconds(o.nanoseconds) / 1e3 << " ms (" << microseconds(o.folding_nanoseconds) / 1e3
+      << " ms of it for constants); constants " << o.constant_bytes_before << " -> " << o.constant_bytes_after << " bytes\n";
   out.flags(flags);
   return out;
 }

@@ -162,7 +162,8 @@ void legalize(Graph& graph, const Taken& taken, const Expanded& expanded_node, i
     std::vector<std::optional<Graph>> expanded(graph.nodes.size());
     for (graph::NodeIndex i = 0; i < graph.nodes.size(); ++i) {
       const Node& node = graph.nodes[i];
-      if (!open[i] || (!ops::is_internal(node) && !onnx::has_function(node)) || ops::is_core_operator(graph, node) || taken(graph, i)) continue;
+      if (!open[i] || (!ops::is_internal(node) && !onnx::has_function(node)) || ops::is_core_operator(graph, node) || taken(graph, i))
+        continue;
       expanded[i] = ops::internal_body(graph, graph.nodes[i]);
       if (!expanded[i]) expanded[i] = onnx::function_body(graph, graph.nodes[i]);
     }

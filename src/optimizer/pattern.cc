@@ -25,10 +25,10 @@ bool near(double a, double b, double tolerance = 1e-5) { return std::abs(a - b) 
 double tolerance(DType dtype) { return dtype == DType::kFloat16 ? 5e-4 : dtype == DType::kBFloat16 ? 4e-3 : 1e-5; }
 
 bool equal(const Attribute& a, const Attribute& b) {
-  if (const auto *x = std::get_if<float>(&a), *y = std::get_if<float>(&b); x && y) return near(*x, *y);
-  if (const auto *x = std::get_if<std::int64_t>(&a), *y = std::get_if<std::int64_t>(&b); x && y) return *x == *y;
-  if (const auto *x = std::get_if<std::string>(&a), *y = std::get_if<std::string>(&b); x && y) return *x == *y;
-  if (const auto *x = std::get_if<std::vector<std::int64_t>>(&a), *y = std::get_if<std::vector<std::int64_t>>(&b); x && y) return *x == *y;
+  if (const auto* x = std::get_if<float>(&a), *y = std::get_if<float>(&b); x && y) return near(*x, *y);
+  if (const auto* x = std::get_if<std::int64_t>(&a), *y = std::get_if<std::int64_t>(&b); x && y) return *x == *y;
+  if (const auto* x = std::get_if<std::string>(&a), *y = std::get_if<std::string>(&b); x && y) return *x == *y;
+  if (const auto* x = std::get_if<std::vector<std::int64_t>>(&a), *y = std::get_if<std::vector<std::int64_t>>(&b); x && y) return *x == *y;
   return false;
 }
 
@@ -98,7 +98,8 @@ class Matcher {
         Match attempt = match;
         if (bind(attempt, k, n, matched)) return accept(match, attempt);
       } else if (!line.optional) {
-        return failed(matched, [&] { return n == kNone ? editor_.value(v).name + " is not made by " + line.op : op_of(n) + " is no " + line.op; });
+        return failed(matched,
+                      [&] { return n == kNone ? editor_.value(v).name + " is not made by " + line.op : op_of(n) + " is no " + line.op; });
       }
       if (!line.optional) return false;
       Match attempt = match;
@@ -107,7 +108,8 @@ class Matcher {
     }
     bool any = false;
     for (const Use& use : editor_.uses(v)) {
-      if (use.captured() || !is_op(line, use.node) || std::find(match.nodes_.begin(), match.nodes_.end(), use.node) != match.nodes_.end()) continue;
+      if (use.captured() || !is_op(line, use.node) || std::find(match.nodes_.begin(), match.nodes_.end(), use.node) != match.nodes_.end())
+        continue;
       any = true;
       Match attempt = match;
       if (bind(attempt, k, use.node, matched)) return accept(match, attempt);
@@ -118,7 +120,10 @@ class Matcher {
       if (assign(attempt, line.outputs[0], v) && step(attempt, k + 1, anchor, matched)) return accept(match, attempt);
       return false;
     }
-    if (!any) failed(matched, [&] { return "no " + line.op + " reads " + (editor_.producer(v) == kNone ? editor_.value(v).name : op_of(editor_.producer(v))); });
+    if (!any)
+      failed(matched, [&] {
+        return "no " + line.op + " reads " + (editor_.producer(v) == kNone ? editor_.value(v).name : op_of(editor_.producer(v)));
+      });
     return false;
   }
   static bool accept(Match& match, Match& found) {
@@ -151,11 +156,14 @@ class Matcher {
 
   /// Why the operand is not that value.
   std::string mismatch(const Match& match, const Operand& o, ValueId v, NodeIndex n, const char* what) const {
-    const std::string which = v == kNone ? "nothing" : editor_.producer(v) == kNone || *what == 'o' ? editor_.value(v).name : op_of(editor_.producer(v));
+    const std::string which = v == kNone                                     ? "nothing"
+                              : editor_.producer(v) == kNone || *what == 'o' ? editor_.value(v).name
+                                                                             : op_of(editor_.producer(v));
     std::string wanted = "left out";
     if (o.kind == Operand::Kind::kLiteral) {
       const auto number = v == kNone ? std::nullopt : editor_.scalar(v);
-      return "an operand of " + op_of(n) + " is " + (number ? fmt::format("{}", static_cast<float>(*number)) : which) + ", not " + fmt::format("{}", o.literal);
+      return "an operand of " + op_of(n) + " is " + (number ? fmt::format("{}", static_cast<float>(*number)) : which) + ", not " +
+             fmt::format("{}", o.literal);
     }
     if (o.kind == Operand::Kind::kName) wanted = match.bound_[o.variable] ? editor_.value(match.values_[o.variable]).name : "constant";
     return std::string(what) + " of " + op_of(n) + " is " + which + ", not " + wanted;
@@ -178,7 +186,8 @@ class Matcher {
       const Operand o = i < line.outputs.size() ? line.outputs[i] : Operand{.kind = Operand::Kind::kAbsent};
       if (!assign(match, o, v)) return failed(matched, [&] { return mismatch(match, o, v, n, "output"); });
     }
-    if (line.inputs.size() < node.inputs.size()) return failed(matched, [&] { return op_of(n) + " has " + std::to_string(node.inputs.size()) + " inputs"; });
+    if (line.inputs.size() < node.inputs.size())
+      return failed(matched, [&] { return op_of(n) + " has " + std::to_string(node.inputs.size()) + " inputs"; });
     const bool swaps = commutes(line) && node.inputs.size() == 2;
     int agreed = -1;
     std::string reason;  // of the order in which more operands agree
@@ -208,10 +217,11 @@ class Matcher {
 
   /// A constant of one element that the line matches as a literal and that may have more dimensions than what it is broadcast with.
   ValueId shaping_literal(const Line& line, const Node& node) const {
-    constexpr std::array<std::string_view, 13> ops = {"Add", "Div",  "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual",
-                                                      "Max", "Min",  "Mul",   "Pow",     "Sub",            "Where"};
+    constexpr std::array<std::string_view, 13> ops = {"Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max",
+                                                      "Min", "Mul", "Pow",   "Sub",     "Where"};
     if (!line.domain.empty() || std::find(ops.begin(), ops.end(), line.op) == ops.end()) return kNone;
-    if (std::none_of(line.inputs.begin(), line.inputs.end(), [](const Operand& o) { return o.kind == Operand::Kind::kLiteral; })) return kNone;
+    if (std::none_of(line.inputs.begin(), line.inputs.end(), [](const Operand& o) { return o.kind == Operand::Kind::kLiteral; }))
+      return kNone;
     std::size_t rank = 0;  // of what is no constant of one element
     for (const ValueId v : node.inputs)
       if (v != kNone && !editor_.scalar(v)) rank = std::max(rank, editor_.rank(v).value_or(0));
@@ -229,13 +239,16 @@ class Matcher {
       if (match.nodes_[i] == kNone || section_.before[i].shared) continue;
       for (const ValueId v : editor_.node(match.nodes_[i]).outputs) {
         if (v == kNone || written_after(match, v)) continue;
-        const auto is_inside = [&](const Use& u) { return !u.captured() && std::find(inside.begin(), inside.end(), u.node) != inside.end(); };
+        const auto is_inside = [&](const Use& u) {
+          return !u.captured() && std::find(inside.begin(), inside.end(), u.node) != inside.end();
+        };
         if (editor_.is_output(v) || !std::all_of(editor_.uses(v).begin(), editor_.uses(v).end(), is_inside))
           return failed(matched - 1, [&] { return editor_.consumers(v, inside); }) || failed_last(matched, v, inside);
       }
     }
     match.failure.clear();
-    if (pattern_.accept && !pattern_.accept(match)) return failed(matched, [&] { return match.failure.empty() ? "a condition fails" : match.failure; });
+    if (pattern_.accept && !pattern_.accept(match))
+      return failed(matched, [&] { return match.failure.empty() ? "a condition fails" : match.failure; });
     return true;
   }
   bool failed_last(int matched, ValueId v, const std::vector<NodeIndex>& inside) {
@@ -251,7 +264,9 @@ class Matcher {
   bool written_after(const Match& match, ValueId v) const {
     for (const Line& line : section_.after)
       for (const Operand& o : line.outputs)
-        if (o.kind == Operand::Kind::kName && o.variable < match.bound_.size() && match.bound_[o.variable] && match.values_[o.variable] == v) return true;
+        if (o.kind == Operand::Kind::kName && o.variable < match.bound_.size() && match.bound_[o.variable] &&
+            match.values_[o.variable] == v)
+          return true;
     return false;
   }
 
@@ -305,7 +320,8 @@ std::optional<Patch> rewrite(Match& match, const Compiled& compiled, const Secti
     Attributes attributes = line.attributes;
     for (const auto& [attribute, name] : line.bound_attributes)
       if (const auto at = match.attributes.find(name); at != match.attributes.end()) attributes[attribute] = at->second;
-    patch.add_writing((line.domain.empty() ? "" : line.domain + "::") + line.op, std::move(inputs), std::move(outputs), std::move(attributes));
+    patch.add_writing((line.domain.empty() ? "" : line.domain + "::") + line.op, std::move(inputs), std::move(outputs),
+                      std::move(attributes));
   }
   return patch;
 }
@@ -357,7 +373,8 @@ Pass pattern_pass(std::string name, std::string summary, std::initializer_list<P
           break;
         }
       }
-      if (!editor.dead(n) && nearest.matched >= 2) editor.near_miss(rule, n, nearest.matched, std::max(nearest.total, nearest.matched), nearest.reason);
+      if (!editor.dead(n) && nearest.matched >= 2)
+        editor.near_miss(rule, n, nearest.matched, std::max(nearest.total, nearest.matched), nearest.reason);
     }
   };
   return pass;

@@ -31,7 +31,9 @@ class LineReader {
   }
 
  private:
-  [[noreturn]] void fail() const { throw std::logic_error("a pattern's line cannot be read at column " + std::to_string(at_) + ": " + text_); }
+  [[noreturn]] void fail() const {
+    throw std::logic_error("a pattern's line cannot be read at column " + std::to_string(at_) + ": " + text_);
+  }
   void skip() {
     while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
   }
@@ -189,8 +191,7 @@ void order_steps(Section& section) {
     return false;
   };
   // What makes a value is one node; who reads it may be many: producers first.
-  while (next(true) || next(false)) {
-  }
+  while (next(true) || next(false)) {}
   if (section.steps.size() != section.before.size()) throw std::logic_error("a pattern has lines that nothing joins to the anchor");
 }
 

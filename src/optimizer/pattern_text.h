@@ -21,7 +21,7 @@ struct Line {
   bool anchor = false, shared = false, optional = false, alias = false;
   std::string op, domain;
   std::vector<Operand> outputs, inputs;
-  std::map<std::string, Attribute> attributes;         ///< that must be equal, or are set
+  std::map<std::string, Attribute> attributes;          ///< that must be equal, or are set
   std::map<std::string, std::string> bound_attributes;  ///< attribute and the name it gets, or is taken from
 };
 

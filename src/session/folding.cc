@@ -32,8 +32,9 @@ void forget_constants(const graph::Graph& graph, partition::WeightStore& weights
   });
 }
 
-std::vector<Tensor> evaluate(const graph::Graph& graph, const partition::Providers& providers, std::shared_ptr<const plan::Topology> topology,
-                             partition::WeightStore& weights, const std::unordered_set<const void*>& lasting) {
+std::vector<Tensor> evaluate(const graph::Graph& graph, const partition::Providers& providers,
+                             std::shared_ptr<const plan::Topology> topology, partition::WeightStore& weights,
+                             const std::unordered_set<const void*>& lasting) {
   struct Forget {
     const graph::Graph& graph;
     partition::WeightStore& weights;

@@ -110,8 +110,8 @@ void check_same_dims(const Session::Impl& session, const std::vector<Value>& inp
     if (here == there) continue;
     const std::vector<ValueInfo>& infos = session.model->inputs;
     throw Error(ErrorCode::kInvalidArgument,
-                "dimension '" + core::printable((*infos[s.input].type.shape)[s.axis].symbol) + "' is " + std::to_string(there) + " in input '" +
-                    core::printable(infos[s.first_input].name) + "' and " + std::to_string(here) + " in input '" +
+                "dimension '" + core::printable((*infos[s.input].type.shape)[s.axis].symbol) + "' is " + std::to_string(there) +
+                    " in input '" + core::printable(infos[s.first_input].name) + "' and " + std::to_string(here) + " in input '" +
                     core::printable(infos[s.input].name) + "'",
                 {.tensor = infos[s.input].name});
   }

@@ -108,7 +108,8 @@ TEST(BadShapes, DimensionsOfOneNameMustBeOneNumber) {
   EXPECT_EQ(e.context().tensor, "y");
   EXPECT_THAT(e.what(), HasSubstr("dimension 'N' is 3 in input 'x' and 1 in input 'y'"));
   EXPECT_NO_THROW(session.run({{"x", zeros({3, 2})}, {"y", zeros({3, 1})}, {"z", zeros({1})}}));
-  const Session open(text_model(R"(<ir_version: 8, opset_import: ["": 17]> add (float[?] x, float[?] y) => (float[?] s) { s = Add(x, y) })"));
+  const Session open(
+      text_model(R"(<ir_version: 8, opset_import: ["": 17]> add (float[?] x, float[?] y) => (float[?] s) { s = Add(x, y) })"));
   EXPECT_NO_THROW(open.run({{"x", zeros({3})}, {"y", zeros({1})}}));
 }
 

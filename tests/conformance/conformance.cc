@@ -58,7 +58,8 @@ struct Outcome {
 };
 
 constexpr const char* kUsage =
-    "ashlar_conformance --cases DIR [--providers a,b] [--filter REGEX] [--expected-failures FILE] [--threads N] [--optimized] [--by-operator] [-v]";
+    "ashlar_conformance --cases DIR [--providers a,b] [--filter REGEX] [--expected-failures FILE] [--threads N] [--optimized] "
+    "[--by-operator] [-v]";
 
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts;

@@ -70,7 +70,8 @@ void print_history(const Optimization& o, const std::string& id, const std::vect
   std::string text;
   for (const std::size_t i : o.history(id)) {
     const Optimization::Rewrite& r = o.rewrites[i];
-    text += fmt::format("rewrite {}, {}{}: {} -> {}\n", i + 1, r.pass, r.rule == r.pass ? "" : " [" + r.rule + "]", list(r.before), list(r.after));
+    text += fmt::format("rewrite {}, {}{}: {} -> {}\n", i + 1, r.pass, r.rule == r.pass ? "" : " [" + r.rule + "]", list(r.before),
+                        list(r.after));
   }
   for (const Optimization::NearMiss& m : o.near_misses)
     if (concerns(m, id, nodes)) text += fmt::format("near miss, {}: {} of {}: {}\n", m.rule, m.matched, m.total, m.reason);

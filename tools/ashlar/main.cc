@@ -27,8 +27,13 @@ struct Command {
 };
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> rows = {{"run", add_run},       {"inspect", add_inspect}, {"explain", add_explain},
-                                            {"passes", add_passes}, {"memory", add_memory},   {"doctor", add_doctor},   {"provider-check", add_provider_check}};
+  static const std::vector<Command> rows = {{"run", add_run},
+                                            {"inspect", add_inspect},
+                                            {"explain", add_explain},
+                                            {"passes", add_passes},
+                                            {"memory", add_memory},
+                                            {"doctor", add_doctor},
+                                            {"provider-check", add_provider_check}};
   return rows;
 }
 

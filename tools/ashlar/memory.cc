@@ -37,7 +37,9 @@ std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& words)
 
 int memory(const Arguments& args) {
   require_model(args.model, "memory");
-  const Session session(Model::load(args.model), {.providers = split_list(args.providers), .memory_limits = parse_limits(args.limits), .passes = args.passes.parse()});
+  const Session session(
+      Model::load(args.model),
+      {.providers = split_list(args.providers), .memory_limits = parse_limits(args.limits), .passes = args.passes.parse()});
   const MemoryPlan plan = session.memory(parse_shapes(args.shapes));
   if (args.json) {
     print_json(Json::parse(plan.to_json()));

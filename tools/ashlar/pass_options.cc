@@ -15,7 +15,8 @@ PassOptions PassWords::parse() const {
   if (stop_after.empty()) return options;
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(stop_after.data(), stop_after.data() + stop_after.size(), number);
-  if (error != std::errc() || end != stop_after.data() + stop_after.size()) fail("--stop-after is a number of rewrites, got '{}'", stop_after);
+  if (error != std::errc() || end != stop_after.data() + stop_after.size())
+    fail("--stop-after is a number of rewrites, got '{}'", stop_after);
   options.stop_after = number;
   return options;
 }

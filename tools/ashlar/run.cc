@@ -160,9 +160,10 @@ int run(Arguments args) {
 
   watch.lap_ms();
   progress.show("preparing");
-  const Session session(model,
-                        {.providers = split_list(args.providers), .threads = args.threads, .memory_limits = parse_limits(args.limits),
-                         .passes = args.passes.parse()});
+  const Session session(model, {.providers = split_list(args.providers),
+                                .threads = args.threads,
+                                .memory_limits = parse_limits(args.limits),
+                                .passes = args.passes.parse()});
   report["prepare_ms"] = watch.lap_ms();
   progress.show("running");
   Trace trace;

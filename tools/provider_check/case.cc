@@ -70,7 +70,8 @@ List accepted_choices(const Context& context, const Row& row, std::uint64_t seed
     const List choices = taken(row, Choices(seed + k * kStride));
     try {
       const Drawn drawn = draw({&row, choices});
-      const Session session(drawn.model, {.providers = watched_providers(context, row), .threads = drawn.threads, .passes = PassOptions::none()});
+      const Session session(drawn.model,
+                            {.providers = watched_providers(context, row), .threads = drawn.threads, .passes = PassOptions::none()});
       for (const NodePlacement& node : session.placement().nodes)
         if (node.provider == kSpyName) return choices;
     } catch (const Error& e) {

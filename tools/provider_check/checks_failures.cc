@@ -79,7 +79,8 @@ bool plant(const Planted& planted, int place, const Drawn& drawn, const SessionO
 
 void plant_all(Context& context, const Sample& sample, const char* check, const Tell& tell) {
   const Drawn drawn = draw(sample);
-  const SessionOptions options = {.providers = watched_providers(context, *sample.row), .threads = drawn.threads, .passes = PassOptions::none()};
+  const SessionOptions options = {
+      .providers = watched_providers(context, *sample.row), .threads = drawn.threads, .passes = PassOptions::none()};
   const NamedValues expected = Session(drawn.model, options).run(drawn.inputs);
   for (int i = 0; i < 3; ++i)
     if (!same_bits(Session(drawn.model, options).run(drawn.inputs), expected)) return;  // nothing can be said of what a failure changes

@@ -267,7 +267,9 @@ void check_leaks(Context& context) {
         spy.set_mode(Mode::kRepeated);
         for (const Sample& sample : context.samples) {
           const Drawn drawn = draw(sample);
-          Session(drawn.model, {.providers = watched_providers(context, *sample.row), .threads = drawn.threads, .passes = PassOptions::none()}).run(drawn.inputs);
+          Session(drawn.model,
+                  {.providers = watched_providers(context, *sample.row), .threads = drawn.threads, .passes = PassOptions::none()})
+              .run(drawn.inputs);
           for (const Finding& f : spy.take_findings()) tell(line_of(f));
           tell({{"model", 1}});
         }

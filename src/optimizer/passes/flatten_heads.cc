@@ -72,12 +72,11 @@ class Flattener {
     attributes["q_num_heads"] = heads;
     attributes["kv_num_heads"] = operands_[1].heads;
     patch.add_writing("Attention", inputs, outputs, std::move(attributes));
-    const Attributes zero = {{"allowzero", std::int64_t{0}}};
     if (all) return patch;
+    const Attributes zero = {{"allowzero", std::int64_t{0}}};
     const ValueId target = patch.constant("heads", Perm{0, 0, heads, size});
-    if (front)
-      patch.add_writing("Transpose", {patch.add_one("Reshape", {outputs[0], target}, zero)}, {apart}, {{"perm", Perm{1, 0, 2, 3}}});
-    else patch.add_writing("Reshape", {outputs[0], target}, {apart}, zero);
+    const ValueId joined_heads = front ? patch.add_one("Transpose", {outputs[0]}, {{"perm", Perm{1, 0, 2}}}) : outputs[0];
+    patch.add_writing("Reshape", {joined_heads, target}, {apart}, zero);
     return patch;
   }
 

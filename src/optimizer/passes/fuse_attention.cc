@@ -2,7 +2,6 @@
 // Softmax(q k^T * scale + mask) v as Attention, wherever the scale is applied and however the mask is.
 #include <algorithm>
 
-#include "ops/internal.h"
 #include "optimizer/pass.h"
 #include "optimizer/passes/score_mask.h"
 #include "optimizer/passes/walk.h"
@@ -21,26 +20,17 @@ class Finder {
   Finder(Editor& editor, NodeIndex softmax) : e_(editor), softmax_(softmax) {}
 
   bool find() {
-    const bool masked = !e_.is(softmax_, "Softmax");
     const Node& node = e_.node(softmax_);
     x_ = node.inputs[0];
     const auto rank = e_.rank(x_);
     if (!rank || (*rank != 3 && *rank != 4) || !is_float(e_.dtype(x_))) return false;
-    rank_ = *rank;
+    softmax_rank_ = *rank;
     p_ = node.outputs[0];
     below_ = {softmax_};
     if (!product_behind()) return failed();
     matched_ = 2;
-    if (masked) {
-      const float* scale = node.find_as<float>("scale");
-      scale_ = scale ? *scale : 1;
-      scaled_ = scale_ != 1;
-      if (!(scale_ > 0)) return failed(e_.id(softmax_) + " scales by " + std::to_string(scale_));
-      if (node.inputs.size() > 1 && node.inputs[1] != kNone) masks_.push_back({.value = node.inputs[1]});
-      if (!fits(node.inputs.size() > 1 ? node.inputs[1] : kNone, x_)) return failed();
-    } else if (!is_last(integer(node, "axis", -1), rank_)) {
+    if (!is_last(integer(node, "axis", -1), softmax_rank_))
       return failed(e_.id(softmax_) + " is over axis " + std::to_string(integer(node, "axis", -1)) + ", not the last");
-    }
     if (!precise()) return failed();
     if (!scores(x_)) return failed();
     matched_ = 4;
@@ -100,9 +90,11 @@ class Finder {
       };
       if (const auto u = reads("MatMul"); u != uses.end()) {
         if (!e_.single_use(p_)) return matched_ = 2, failed(e_.consumers(p_, {u->node}));
+        const auto rank = e_.rank(p_);
         last_ = u->node;
+        rank_ = rank.value_or(0);
         below_.push_back(last_);
-        return true;
+        return rank.has_value();
       }
       if (const auto u = reads("IsNaN"); u != uses.end()) {
         if (!skip_guard(u->node)) return false;
@@ -110,6 +102,11 @@ class Finder {
       }
       if (uses.size() != 1 || uses[0].captured() || e_.is_output(p_)) return false;
       const NodeIndex n = uses[0].node;
+      if (e_.is(n, "Reshape") && regroups(e_.node(n).inputs[0], e_.node(n).outputs[0])) {
+        below_.push_back(n);
+        p_ = e_.node(n).outputs[0];
+        continue;
+      }
       if (passed_on(e_, n) == kNone && !(e_.is(n, "Cast") && cast_back_ == kNone && is_float(e_.dtype(e_.node(n).outputs[0]))))
         return false;
       if (passed_on(e_, n) == kNone) cast_back_ = n;
@@ -187,13 +184,8 @@ class Finder {
         v = e_.node(n).inputs[0];
         continue;
       }
-      if (e_.is(n, "Reshape") && rank_ == 3) {
-        // [batch * heads, queries, keys] while a mask of four dimensions is added.
-        const auto* from = e_.shape(e_.node(n).inputs[0]);
-        const auto* to = e_.shape(v);
-        if (!from || !to || std::min(from->size(), to->size()) != 3 || std::max(from->size(), to->size()) != 4 || !same_matrix(*from, *to))
-          return failed(e_.id(n) + " changes the scores' shape");
-        if (from->size() == 4) apart_ = *from;
+      if (e_.is(n, "Reshape")) {
+        if (!regroups(e_.node(n).inputs[0], v)) return failed(e_.id(n) + " changes the scores' shape");
         above_.push_back(n);
         v = e_.node(n).inputs[0];
         continue;
@@ -211,6 +203,13 @@ class Finder {
     }
   }
 
+  /// Whether one of the two is [batch, heads, a, b] and the other [batch * heads, a, b].
+  bool regroups(ValueId from, ValueId to) {
+    const auto *a = e_.shape(from), *b = e_.shape(to);
+    if (!a || !b || std::min(a->size(), b->size()) != 3 || std::max(a->size(), b->size()) != 4 || !same_matrix(*a, *b)) return false;
+    apart_ = a->size() == 4 ? *a : *b;
+    return true;
+  }
   static bool same_matrix(const ops::SymbolicShape& a, const ops::SymbolicShape& b) {
     return a.back() == b.back() && a[a.size() - 2] == b[b.size() - 2];
   }
@@ -261,7 +260,6 @@ class Finder {
 
   /// Attention pads a mask that has fewer keys instead of broadcasting it.
   bool fits(ValueId mask, ValueId scores) {
-    if (mask == kNone) return true;
     const auto *m = e_.shape(mask), *s = e_.shape(scores);
     if (!m || !s) return failed("the shape of the mask " + e_.value(mask).name + " is not known");
     if (m->empty() || m->size() > s->size() || m->back() != s->back())
@@ -322,6 +320,10 @@ class Finder {
       if (e_.dtype(o) != e_.dtype(product.inputs[0])) return failed("queries, keys and values have not one type");
     if (rank_ == 3)
       return merge_heads() || (apart_.empty() && three_dimensional_masks()) || failed("the heads of " + shapes + " cannot be told apart");
+    // A mask of three dimensions has batch and heads in one.
+    for (const ScoreMask& m : masks_)
+      if (const auto* s = e_.shape(m.value); softmax_rank_ == 3 && s && s->size() == 3 && !(*s)[0].is(1))
+        return failed("the mask " + e_.value(m.value).name + " " + shape_text(e_, m.value) + " has batch and heads in one");
     if ((*k)[1] != (*v)[1] || ((*k)[1] != (*q)[1] && !(*k)[1].is(1))) return failed("the heads of " + shapes + " do not go together");
     return true;
   }
@@ -394,7 +396,7 @@ class Finder {
 
   Editor& e_;
   NodeIndex softmax_, last_ = kNone, product_ = kNone, cast_back_ = kNone;
-  std::size_t rank_ = 0;
+  std::size_t softmax_rank_ = 0, rank_ = 0;  ///< `rank_`: of the products
   ValueId x_ = kNone, p_ = kNone;
   double scale_ = 1, softcap_ = 0;
   bool scaled_ = false;
@@ -411,9 +413,6 @@ class Finder {
 };
 
 void fuse(Editor& editor, NodeIndex n) {
-  const Node& node = editor.node(n);
-  const bool softmax = node.op_type == "Softmax" && node.domain.empty();
-  if (!softmax && !(node.op_type == "ScaledMaskedSoftmax" && node.domain == ops::kInternalDomain)) return;
   Finder finder(editor, n);
   std::string refusal;
   if (finder.find()) {
@@ -433,7 +432,7 @@ void fuse(Editor& editor, NodeIndex n) {
 Pass fuse_attention() {
   return {kRule, "products of queries, keys and values around a softmax are Attention", [](Editor& editor) {
             for (NodeIndex n = 0; n < editor.node_count(); ++n)
-              if (!editor.dead(n)) fuse(editor, n);
+              if (editor.is(n, "Softmax")) fuse(editor, n);
           }};
 }
 

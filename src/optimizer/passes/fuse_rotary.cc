@@ -17,6 +17,7 @@ namespace {
 using Perm = std::vector<std::int64_t>;
 using Dims = ops::SymbolicShape;
 constexpr const char* kRule = "fuse-rotary";
+const Perm kSwap = {0, 2, 1, 3};
 constexpr int kSteps = 6;  // the pair, its negation, the product with sines, the sum, the product with cosines, the tables
 
 bool rotates(DType t) { return t == DType::kFloat32 || t == DType::kFloat16 || t == DType::kBFloat16; }
@@ -48,7 +49,7 @@ class Rotation {
     const Node& node = e_.node(anchor_);
     if (node.inputs.size() != 2 || !e_.shape(node.outputs[0])) return;
     if (!is_last(integer(node, "axis"), e_.shape(node.outputs[0])->size())) return;
-    if (e_.is(e_.producer(node.inputs[0]), "RotaryEmbedding")) return partial();
+    if (rotary_behind(node.inputs[0]) != kNone) return partial();
     const bool found = e_.is(e_.producer(node.inputs[0]), "Sub") ? from_halves() : from_whole();
     std::string refusal = reason_;
     if (found) {
@@ -275,30 +276,43 @@ class Rotation {
       patch.add_writing("RotaryEmbedding", {x_, cos, sin}, {y_}, attributes);
       return true;
     }
-    const Perm swap = {0, 2, 1, 3};
-    const ValueId heads = patch.add_one("Transpose", {x_}, {{"perm", swap}});
-    patch.add_writing("Transpose", {patch.add_one("RotaryEmbedding", {heads, cos, sin}, attributes)}, {y_}, {{"perm", swap}});
+    const ValueId heads = patch.add_one("Transpose", {x_}, {{"perm", kSwap}});
+    patch.add_writing("Transpose", {patch.add_one("RotaryEmbedding", {heads, cos, sin}, attributes)}, {y_}, {{"perm", kSwap}});
     return true;
+  }
+
+  /// The RotaryEmbedding that gives `v`, as it is or as [batch, sequence, heads, size].
+  NodeIndex rotary_behind(ValueId v) const {
+    if (permutation(e_, e_.producer(v)) == kSwap && e_.single_use(v)) v = e_.node(e_.producer(v)).inputs[0];
+    return made_by(e_, v, "RotaryEmbedding");
   }
 
   /// Concat(RotaryEmbedding(x[:n]), x[n:]).
   void partial() {
     const Node& node = e_.node(anchor_);
-    const NodeIndex rotary = e_.producer(node.inputs[0]);
+    const NodeIndex rotary = rotary_behind(node.inputs[0]), back = e_.producer(node.inputs[0]);
+    const bool swapped = back != rotary;
     const Node inner = e_.node(rotary);
-    const auto a = last_axis_part(e_, inner.inputs[0]), b = last_axis_part(e_, node.inputs[1]);
     const auto miss = [&](int matched, const std::string& reason) { e_.near_miss(kRule, anchor_, matched, 3, reason); };
+    const NodeIndex swap = e_.producer(inner.inputs[0]);
+    if (swapped && permutation(e_, swap) != kSwap)
+      return miss(2, maker(e_, inner.inputs[0]) + " does not move heads as " + e_.id(back) + " does");
+    const ValueId rotated = swapped ? e_.node(swap).inputs[0] : inner.inputs[0];
+    const auto a = last_axis_part(e_, rotated), b = last_axis_part(e_, node.inputs[1]);
     if (!a || !b || a->whole != b->whole || a->step != 1 || b->step != 1 || a->begin != 0 || a->end != b->begin || b->end != b->size)
-      return miss(2, maker(e_, inner.inputs[0]) + " and " + maker(e_, node.inputs[1]) + " are not all of one value");
+      return miss(2, maker(e_, rotated) + " and " + maker(e_, node.inputs[1]) + " are not all of one value");
     if (e_.rank(a->whole) != 4) return miss(2, maker(e_, a->whole) + " is not [batch,heads,sequence,size]");
-    if (!e_.single_use(node.inputs[0])) return miss(2, e_.consumers(node.inputs[0], {anchor_}));
+    for (const ValueId v : {node.inputs[0], inner.outputs[0]})
+      if (!e_.single_use(v)) return miss(2, e_.consumers(v, {anchor_, back}));
     Patch patch(e_, kRule);
-    remove_with(e_, patch, {anchor_, rotary, e_.producer(node.inputs[1]), e_.producer(inner.inputs[0])});
+    remove_with(e_, patch, {anchor_, back, rotary, swapped ? swap : kNone, e_.producer(node.inputs[1]), e_.producer(rotated)});
     std::vector<ValueId> inputs = inner.inputs;
-    inputs[0] = a->whole;
+    const ValueId y = node.outputs[0];
+    inputs[0] = swapped ? patch.add_one("Transpose", {a->whole}, {{"perm", kSwap}}) : a->whole;
     Attributes attributes = inner.attributes;
     if (integer(inner, "rotary_embedding_dim") == 0) attributes["rotary_embedding_dim"] = a->end;
-    patch.add_writing("RotaryEmbedding", inputs, {node.outputs[0]}, std::move(attributes));
+    if (swapped) patch.add_writing("Transpose", {patch.add_one("RotaryEmbedding", inputs, std::move(attributes))}, {y}, {{"perm", kSwap}});
+    else patch.add_writing("RotaryEmbedding", inputs, {y}, std::move(attributes));
     std::string refusal;
     if (!e_.taken(patch, &refusal)) return miss(3, refusal);
     e_.apply(std::move(patch));

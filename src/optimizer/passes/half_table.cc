@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "optimizer/passes/walk.h"
+#include "optimizer/reshaping.h"
 
 namespace ashlar::optimizer {
 namespace {
@@ -48,6 +49,7 @@ ValueId HalfTable::find(ValueId v, int depth) {
   ValueId out = kNone;
   if (editor_.constant(v)) out = of_constant(v);
   else if (const ValueId joined = of_joined(v); joined != kNone) out = joined;
+  else if (made_by(editor_, v, "Reshape") != kNone && depth < kDeepest) out = of_reshaped(v, depth);
   else if (const NodeIndex n = editor_.producer(v); n != kNone && depth < kDeepest) {
     const Node node = editor_.node(n);
     const bool moves = node.domain.empty() && among(node.op_type, {"Unsqueeze", "Squeeze", "Gather", "Slice"});
@@ -97,16 +99,38 @@ ValueId HalfTable::of_joined(ValueId v) {
   if (!twice(pair, wide->size()) && !editor_.is(pair, "Expand") && !editor_.is(pair, "Tile")) return kNone;
   const ValueId column = editor_.node(pair).inputs[0];
   const auto* narrow = editor_.shape(column);
+  if (!narrow || narrow->size() != wide->size() || !narrow->back().is(1)) return kNone;
+  for (std::size_t i = 0; i + 1 < wide->size(); ++i)
+    if ((*narrow)[i] != (*wide)[i] || (i + 2 < wide->size() && (*wide)[i] != (*shape)[i])) return kNone;
+  ops::SymbolicShape target(wide->begin(), wide->end() - 1);
   const NodeIndex unsqueeze = editor_.producer(column);
-  if (!narrow || narrow->size() != wide->size() || !narrow->back().is(1) ||
-      !(editor_.is(unsqueeze, "Unsqueeze") || editor_.is(unsqueeze, "Reshape")))
-    return kNone;
-  const ValueId from = editor_.node(unsqueeze).inputs[0];
+  const ValueId from = editor_.is(unsqueeze, "Unsqueeze") || editor_.is(unsqueeze, "Reshape") ? editor_.node(unsqueeze).inputs[0] : column;
   const auto* s = editor_.shape(from);
-  if (!s || s->size() != shape->size()) return kNone;
-  for (std::size_t i = 0; i < s->size(); ++i)
-    if ((*s)[i] != (*narrow)[i] || (*s)[i] != (*wide)[i] || (i + 1 < s->size() && (*s)[i] != (*shape)[i])) return kNone;
-  return from;
+  if (s && *s == target) return from;
+  return s ? reshaped(from, target) : kNone;
+}
+
+/// A Reshape that puts in or takes out dimensions of 1 in front of the last.
+ValueId HalfTable::of_reshaped(ValueId v, int depth) {
+  const ValueId x = editor_.node(editor_.producer(v)).inputs[0];
+  const auto *from = editor_.shape(x), *to = editor_.shape(v);
+  const auto without_ones = [](ops::SymbolicShape shape) {
+    std::erase_if(shape, [](const ops::DimExpr& d) { return d.is(1); });
+    return shape;
+  };
+  if (!from || from->empty() || from->back() != to->back() || without_ones(*from) != without_ones(*to))
+    return failed(maker(editor_, v) + " does not hold each number twice");
+  ops::SymbolicShape target = *to;
+  target.back() = ops::DimExpr(*target.back().value() / 2);
+  const ValueId half = find(x, depth + 1);
+  return half == kNone ? kNone : reshaped(half, target);
+}
+
+ValueId HalfTable::reshaped(ValueId v, const ops::SymbolicShape& target) {
+  const auto* from = editor_.shape(v);
+  const auto numbers = from ? reshape_target(*from, target) : std::nullopt;
+  if (!numbers) return failed("no constant shape makes halves of " + maker(editor_, v));
+  return patch_.add_one("Reshape", {v, patch_.constant("shape", *numbers)}, {{"allowzero", std::int64_t{0}}});
 }
 
 ValueId HalfTable::of_constant(ValueId v) {

@@ -25,6 +25,8 @@ class HalfTable {
   ValueId find(ValueId v, int depth);
   ValueId of_constant(ValueId v);
   ValueId of_joined(ValueId v);
+  ValueId of_reshaped(ValueId v, int depth);
+  ValueId reshaped(ValueId v, const ops::SymbolicShape& target);
   ValueId failed(std::string reason);
 
   Editor& editor_;

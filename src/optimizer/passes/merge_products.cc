@@ -2,7 +2,11 @@
 // One product for those that an Attention reads of one value: x W_q, x W_k, x W_v become a Split of x [W_q W_k W_v].
 #include <chrono>
 #include <cstring>
+#include <memory>
 
+#include <ashlar/error.h>
+
+#include "core/allocate.h"
 #include "optimizer/pass.h"
 
 namespace ashlar::optimizer {
@@ -48,10 +52,12 @@ std::string refusal(const Editor& editor, const Product& p) {
   if (!w || w->shape().rank() != 2) return "the weights of " + editor.id(p.node) + " are no constant matrix";
   if (w->dtype() != DType::kFloat32 && w->dtype() != DType::kFloat16 && w->dtype() != DType::kBFloat16)
     return "the weights of " + editor.id(p.node) + " are " + std::string(to_string(w->dtype()));
-  if (!editor.single_use(p.weights) || editor.captured_from(p.weights) != kNone) return "the weights of " + editor.id(p.node) + " have other readers";
+  if (!editor.single_use(p.weights) || editor.captured_from(p.weights) != kNone)
+    return "the weights of " + editor.id(p.node) + " have other readers";
   if (p.bias == kNone) return "";
   const Tensor* b = editor.constant(p.bias);
-  if (!b || b->dtype() != w->dtype() || b->shape() != Shape{columns(editor, p)}) return "the bias of " + editor.id(p.node) + " is no constant vector";
+  if (!b || b->dtype() != w->dtype() || b->shape() != Shape{columns(editor, p)})
+    return "the bias of " + editor.id(p.node) + " is no constant vector";
   return "";
 }
 
@@ -60,7 +66,10 @@ Tensor joined(const Editor& editor, const std::vector<Product>& products, std::i
   const DType dtype = editor.constant(products[0].weights)->dtype();
   const bool transposed = products[0].transposed;
   const std::int64_t height = rows(editor, products[0]);
-  Tensor out = Tensor::zeros(dtype, transposed ? Shape{all, height} : Shape{height, all});
+  const Shape shape = transposed ? Shape{all, height} : Shape{height, all};
+  const std::shared_ptr<void> memory = core::allocate_aligned(byte_size(dtype, static_cast<std::size_t>(shape.element_count())));
+  if (!memory) throw Error(ErrorCode::kOutOfMemory, "no memory for the weights of several products, " + shape.to_string());
+  Tensor out = Tensor::adopt(dtype, shape, memory.get(), memory, false);
   auto* to = static_cast<std::byte*>(out.mutable_raw());
   const std::size_t row = byte_size(dtype, static_cast<std::size_t>(all));
   std::size_t at = 0;
@@ -73,7 +82,8 @@ Tensor joined(const Editor& editor, const std::vector<Product>& products, std::i
       continue;
     }
     const std::size_t part = byte_size(dtype, static_cast<std::size_t>(columns(editor, p)));
-    for (std::int64_t r = 0; r < height; ++r) std::memcpy(to + static_cast<std::size_t>(r) * row + at, from + static_cast<std::size_t>(r) * part, part);
+    for (std::int64_t r = 0; r < height; ++r)
+      std::memcpy(to + static_cast<std::size_t>(r) * row + at, from + static_cast<std::size_t>(r) * part, part);
     at += part;
   }
   return out;
@@ -116,7 +126,8 @@ void merge(Editor& editor, const std::vector<Product>& products) {
   }
   patch.add_writing("Split", {y, patch.constant("columns", parts)}, outputs, {{"axis", std::int64_t{-1}}});
   editor.apply(std::move(patch));
-  editor.model().report.folding_nanoseconds += std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
+  editor.model().report.folding_nanoseconds +=
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
 }
 
 void run(Editor& editor) {
@@ -125,7 +136,8 @@ void run(Editor& editor) {
     std::vector<Product> found;
     for (std::size_t i = 0; i < 3; ++i)
       if (const NodeIndex p = product_of(editor, editor.node(n).inputs[i]); p != kNone) found.push_back(describe(editor, p));
-    if (found.size() == 3 && found[0].x != found[1].x && found[1].x == found[2].x) found.erase(found.begin());  // the keys and values of another text
+    if (found.size() == 3 && found[0].x != found[1].x && found[1].x == found[2].x)
+      found.erase(found.begin());  // the keys and values of another text
     const auto differs = [&](const Product& p) {
       return p.x != found[0].x || p.transposed != found[0].transposed || rows(editor, p) != rows(editor, found[0]) ||
              editor.dtype(p.weights) != editor.dtype(found[0].weights);
@@ -138,7 +150,8 @@ void run(Editor& editor) {
     std::string reason;
     for (std::size_t i = 0; i < found.size() && reason.empty(); ++i) {
       reason = refusal(editor, found[i]);
-      if (reason.empty() && differs(found[i])) reason = editor.id(found[i].node) + " is of another value or form than " + editor.id(found[0].node);
+      if (reason.empty() && differs(found[i]))
+        reason = editor.id(found[i].node) + " is of another value or form than " + editor.id(found[0].node);
       if (reason.empty() && repeats(i)) reason = editor.id(found[i].node) + " makes two of them";
     }
     if (found.size() >= 2 && reason.empty()) merge(editor, found);

@@ -38,7 +38,8 @@ bool to_reshape(Editor& editor, NodeIndex n, const Perm& perm) {
   if (!target) return false;
   Patch patch(editor, "transpose-of-ones");
   patch.remove(n);
-  patch.add_writing("Reshape", {node.inputs[0], patch.constant(node.id + "/shape", *target)}, {node.outputs[0]}, {{"allowzero", std::int64_t{0}}});
+  patch.add_writing("Reshape", {node.inputs[0], patch.constant(node.id + "/shape", *target)}, {node.outputs[0]},
+                    {{"allowzero", std::int64_t{0}}});
   return editor.apply(std::move(patch));
 }
 
@@ -52,7 +53,8 @@ bool regroup(Editor& editor, NodeIndex n, const Perm& perm) {
   const NodeIndex after = editor.uses(node.outputs[0])[0].node;
   if (editor.uses(node.outputs[0])[0].captured() || !is_reshape(editor, after)) return false;
   const ValueId x = editor.node(before).inputs[0], y = editor.node(after).outputs[0];
-  const SymbolicShape &from = *editor.shape(x), &middle = *editor.shape(node.inputs[0]), &moved = *editor.shape(node.outputs[0]), &to = *editor.shape(y);
+  const SymbolicShape &from = *editor.shape(x), &middle = *editor.shape(node.inputs[0]), &moved = *editor.shape(node.outputs[0]),
+                      &to = *editor.shape(y);
   const auto first = refine(from, middle), second = refine(moved, to);
   const auto miss = [&](const std::string& why) {
     editor.near_miss("regroup", n, 3, 4, why);
@@ -143,7 +145,8 @@ bool regroup(Editor& editor, NodeIndex n, const Perm& perm) {
 }  // namespace
 
 Pass merge_transposes() {
-  return {"merge-transposes", "Transposes of Transposes become one; those among Reshapes that only regroup dimensions lose them", [](Editor& editor) {
+  return {"merge-transposes", "Transposes of Transposes become one; those among Reshapes that only regroup dimensions lose them",
+          [](Editor& editor) {
             for (NodeIndex n = 0; n < editor.node_count(); ++n) {
               if (!editor.is(n, "Transpose") || merge(editor, n)) continue;
               const auto perm = perm_of(editor, n);

@@ -90,7 +90,8 @@ class Shapes {
     }
     Patch patch(editor_, "constant-target");
     patch.remove(n);
-    patch.add_writing("Reshape", {node.inputs[0], patch.constant(node.id + "/shape", *target)}, {node.outputs[0]}, {{"allowzero", std::int64_t{0}}});
+    patch.add_writing("Reshape", {node.inputs[0], patch.constant(node.id + "/shape", *target)}, {node.outputs[0]},
+                      {{"allowzero", std::int64_t{0}}});
     editor_.apply(std::move(patch));
   }
 

@@ -16,18 +16,20 @@ namespace {
 constexpr std::size_t kMostNodes = 64;  // that one Transpose may pass
 
 constexpr auto kUnary = std::to_array<std::string_view>(
-    {"Abs", "Cast", "Ceil", "Clip", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Mish", "Neg",
-     "Not", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh"});
-constexpr auto kBinary = std::to_array<std::string_view>({"Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Or", "Pow", "Sub"});
+    {"Abs",         "Cast",      "Ceil",     "Clip",      "Cos", "Elu",      "Erf",      "Exp",  "Floor",      "Gelu",
+     "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Mish",     "Neg",      "Not",  "Reciprocal", "Relu",
+     "Round",       "Selu",      "Sigmoid",  "Sign",      "Sin", "Softplus", "Softsign", "Sqrt", "Swish",      "Tanh"});
+constexpr auto kBinary =
+    std::to_array<std::string_view>({"Add", "And", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Or", "Pow", "Sub"});
 
 bool in(const auto& names, const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); }
 
 /// What a Transpose becomes below a node.
 struct Passage {
-  std::vector<Perm> outputs;                         ///< by output: the Transpose behind it
-  std::optional<std::int64_t> axis = {};             ///< the node's new axis attribute
+  std::vector<Perm> outputs;                             ///< by output: the Transpose behind it
+  std::optional<std::int64_t> axis = {};                 ///< the node's new axis attribute
   std::optional<std::vector<std::int64_t>> target = {};  ///< of a Reshape
-  std::optional<Perm> above = {};                    ///< a Transpose that stays in front of a Reshape
+  std::optional<Perm> above = {};                        ///< a Transpose that stays in front of a Reshape
 };
 
 class Sinking {
@@ -105,8 +107,8 @@ class Sinking {
     if (standard && (node.op_type == "Softmax" || node.op_type == "LogSoftmax" || node.op_type == "Split")) return along();
     const bool matrix = (standard && node.op_type == "MatMul") || node.op_name() == "ashlar::Linear";
     if (matrix && keeps_last && editor_.constant(node.inputs[1]) && editor_.rank(node.inputs[1]) == 2) return Passage{.outputs = {perm}};
-    if (standard && (node.op_type == "LayerNormalization" || node.op_type == "RMSNormalization") && keeps_last && node.outputs.size() == 1 && axis &&
-        (*axis == -1 || *axis == static_cast<std::int64_t>(rank) - 1))
+    if (standard && (node.op_type == "LayerNormalization" || node.op_type == "RMSNormalization") && keeps_last &&
+        node.outputs.size() == 1 && axis && (*axis == -1 || *axis == static_cast<std::int64_t>(rank) - 1))
       return Passage{.outputs = {perm}};
     if (is_reshape(editor_, n)) return reshape(n, perm);
     return std::nullopt;
@@ -208,7 +210,8 @@ class Sinking {
     const auto given = constant.shape().dims();
     const std::size_t skip = perm.size() - given.size();
     bool stays = true;
-    for (std::size_t i = 0; i < given.size(); ++i) stays = stays && (given[i] == 1 || perm[skip + i] == static_cast<std::int64_t>(skip + i));
+    for (std::size_t i = 0; i < given.size(); ++i)
+      stays = stays && (given[i] == 1 || perm[skip + i] == static_cast<std::int64_t>(skip + i));
     if (stays) return v;
     std::vector<std::int64_t> dims(perm.size(), 1);
     for (std::size_t i = 0; i < given.size(); ++i) dims[static_cast<std::size_t>(perm[skip + i])] = given[i];

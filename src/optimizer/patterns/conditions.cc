@@ -50,7 +50,8 @@ std::optional<std::vector<std::size_t>> axes(Match& match, std::string_view name
   return out;
 }
 
-bool is_parameter(Match& match, std::string_view name, std::size_t rank, const std::vector<std::size_t>& along, const std::vector<std::int64_t>& sizes) {
+bool is_parameter(Match& match, std::string_view name, std::size_t rank, const std::vector<std::size_t>& along,
+                  const std::vector<std::int64_t>& sizes) {
   const Tensor* t = match.editor.constant(match.value(name));
   std::vector<std::int64_t> wanted(rank, 1);
   for (std::size_t i = 0; i < along.size(); ++i) wanted[along[i]] = sizes[i];

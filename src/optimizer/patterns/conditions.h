@@ -20,7 +20,8 @@ bool is_float(Match& match, std::string_view name);
 std::optional<std::vector<std::size_t>> axes(Match& match, std::string_view name, std::size_t rank);
 
 /// Whether the name is a constant that, broadcast over `rank` dimensions, has `sizes` along `along` and 1 along all others.
-bool is_parameter(Match& match, std::string_view name, std::size_t rank, const std::vector<std::size_t>& along, const std::vector<std::int64_t>& sizes);
+bool is_parameter(Match& match, std::string_view name, std::size_t rank, const std::vector<std::size_t>& along,
+                  const std::vector<std::int64_t>& sizes);
 
 /// "Add_29 [batch,seq,768]": for messages.
 std::string with_shape(const Match& match, std::string_view name);

@@ -33,11 +33,13 @@ bool accept(Match& match) {
   const Editor& editor = match.editor;
   if (!is_float(match, "x") || !is_full_of(match, "Ones", 1) || !is_full_of(match, "Zeros", 0)) return false;
   const ops::SymbolicShape *x = editor.shape(match.value("x")), *r = editor.shape(match.value("r"));
-  if (!x || !r || x->size() < 3 || r->size() < 3) return match.fail("the ranks of " + match.name_of("x") + " and " + match.name_of("r") + " are not known");
+  if (!x || !r || x->size() < 3 || r->size() < 3)
+    return match.fail("the ranks of " + match.name_of("x") + " and " + match.name_of("r") + " are not known");
   const auto channels = (*x)[1].value(), groups = (*r)[1].value();
   if (!channels || !groups || *groups < 1 || *channels % *groups != 0 || !((*x)[0] == (*r)[0]))
     return match.fail(match.name_of("r") + " does not split the channels of " + match.name_of("x") + " into groups");
-  if (!editor.same_shape(match.value("x"), match.value("c"))) return match.fail(match.name_of("c") + " does not restore the shape of " + match.name_of("x"));
+  if (!editor.same_shape(match.value("x"), match.value("c")))
+    return match.fail(match.name_of("c") + " does not restore the shape of " + match.name_of("x"));
   for (const char* name : {"Scale", "Bias"})
     if (match.value(name) != kNone && !is_parameter(match, name, x->size(), {1}, {*channels})) return false;
   match.set_attribute("groups", *groups);
@@ -56,7 +58,8 @@ void prepare(Match& match, Patch& patch) {
 }  // namespace
 
 Pass fuse_group_norm() {
-  return pattern_pass("fuse-group-norm", "InstanceNormalization of groups of channels is GroupNormalization", {{kGroups, &accept, &prepare}});
+  return pattern_pass("fuse-group-norm", "InstanceNormalization of groups of channels is GroupNormalization",
+                      {{kGroups, &accept, &prepare}});
 }
 
 }  // namespace ashlar::optimizer

@@ -65,7 +65,8 @@ bool keeps_rows(Match& match) {
   if (!is_matrix(match)) return false;
   const Editor& editor = match.editor;
   const ops::SymbolicShape *x = editor.shape(match.value("x")), *r = editor.shape(match.value("r")), *y = editor.shape(match.value("y"));
-  if (!x || !r || !y || y->size() < 2) return match.fail("the ranks of " + match.name_of("x") + " and " + match.name_of("y") + " are not known");
+  if (!x || !r || !y || y->size() < 2)
+    return match.fail("the ranks of " + match.name_of("x") + " and " + match.name_of("y") + " are not known");
   if (r->size() != 2) return match.fail(with_shape(match, "r") + " has not two dimensions");
   const Shape& w = editor.constant(match.value("W"))->shape();
   if (w.element_count() == 0 || !y->back().is(columns(match)))
@@ -111,12 +112,12 @@ void set_target_and_bias(Match& match, Patch& patch) {
 
 Pass fuse_linear() {
   static const auto text = [](const char* before, const char* after) { return std::string(before) + "after\n" + after; };
-  static const std::string
-      folded_biased = text(kBiased, "y = ashlar::Linear(x, W, bias) {transB=$transB}"),
-      folded = text(kUnbiased, "y = ashlar::Linear(x, W) {transB=$transB}"), folded_matmul = text(kMatMul, "y = MatMul(x, W)"),
-      biased = text(kBiased, "o = Reshape(x, target) {allowzero=0}\n y = ashlar::Linear(o, W, bias) {transB=$transB}"),
-      unbiased = text(kUnbiased, "o = Reshape(x, target) {allowzero=0}\n y = ashlar::Linear(o, W) {transB=$transB}"),
-      matmul = text(kMatMul, "o = Reshape(x, target) {allowzero=0}\n y = MatMul(o, W)");
+  static const std::string folded_biased = text(kBiased, "y = ashlar::Linear(x, W, bias) {transB=$transB}"),
+                           folded = text(kUnbiased, "y = ashlar::Linear(x, W) {transB=$transB}"),
+                           folded_matmul = text(kMatMul, "y = MatMul(x, W)"),
+                           biased = text(kBiased, "o = Reshape(x, target) {allowzero=0}\n y = ashlar::Linear(o, W, bias) {transB=$transB}"),
+                           unbiased = text(kUnbiased, "o = Reshape(x, target) {allowzero=0}\n y = ashlar::Linear(o, W) {transB=$transB}"),
+                           matmul = text(kMatMul, "o = Reshape(x, target) {allowzero=0}\n y = MatMul(o, W)");
   return pattern_pass("fuse-linear", "a product with a constant matrix, and its bias",
                       {{kBias, &has_bias, &set_bias},
                        {folded_biased.c_str(), &is_folded_with_bias, &set_bias, true},

@@ -42,7 +42,8 @@ bool is_last(Match& match) {
   const std::optional<std::size_t> rank = match.editor.rank(match.value("x"));
   if (!rank) return match.fail("the rank of " + match.name_of("x") + " is not known");
   const auto axis = match.attribute<std::int64_t>("axis", -1);
-  return axis == -1 || axis == static_cast<std::int64_t>(*rank) - 1 || match.fail("the axis of " + match.name_of("y") + " is not the last one");
+  return axis == -1 || axis == static_cast<std::int64_t>(*rank) - 1 ||
+         match.fail("the axis of " + match.name_of("y") + " is not the last one");
 }
 
 bool is_scaled(Match& match) {
@@ -69,7 +70,8 @@ bool is_masked(Match& match) { return is_scaled(match) && broadcasts(match, "mas
 
 bool is_kept(Match& match) {
   if (!is_scaled(match) || !broadcasts(match, "keep")) return false;
-  if (match.editor.same_shape(match.value("keep"), match.value("x"))) return match.fail("a mask as large as " + match.name_of("x") + " would be made");
+  if (match.editor.same_shape(match.value("keep"), match.value("x")))
+    return match.fail("a mask as large as " + match.name_of("x") + " would be made");
   const auto low = match.editor.scalar(match.value("Low"));
   if (!low || !(*low <= -1e30)) return match.fail(match.name_of("Low") + " is not low enough to be no weight in every row");
   return match.editor.rank(match.value("Low")) == 0u || match.fail(match.name_of("Low") + " may add dimensions");

@@ -42,9 +42,11 @@ using Dims = ops::SymbolicShape;
 
 /// Whether r has the block at two places, x is r with dimensions joined as `inner` says, and y is t joined as `outer` says: lists of how many
 /// dimensions of theirs make one.
-bool is_block(Match& match, std::size_t first, std::size_t second, std::initializer_list<std::size_t> inner, std::initializer_list<std::size_t> outer) {
+bool is_block(Match& match, std::size_t first, std::size_t second, std::initializer_list<std::size_t> inner,
+              std::initializer_list<std::size_t> outer) {
   const Editor& editor = match.editor;
-  const Dims *x = editor.shape(match.value("x")), *r = editor.shape(match.value("r")), *t = editor.shape(match.value("t")), *y = editor.shape(match.value("y"));
+  const Dims *x = editor.shape(match.value("x")), *r = editor.shape(match.value("r")), *t = editor.shape(match.value("t")),
+             *y = editor.shape(match.value("y"));
   if (!x || !r || !t || !y || x->size() != 4 || r->size() != 6 || y->size() != 4) return match.fail("the ranks are not 4, 6 and 4");
   const auto block = (*r)[first].value();
   if (!block || *block < 1 || (*r)[second] != (*r)[first]) return match.fail(match.name_of("r") + " has no block of equal sides");

@@ -30,6 +30,9 @@ bool has_axes(Match& match) {
 
 }  // namespace
 
-Pass fuse_reductions() { return pattern_pass("fuse-reductions", "ReduceSumSquare and ReduceL2 written as their parts", {{kSumSquare, &has_axes}, {kNorm, &has_axes}}); }
+Pass fuse_reductions() {
+  return pattern_pass("fuse-reductions", "ReduceSumSquare and ReduceL2 written as their parts",
+                      {{kSumSquare, &has_axes}, {kNorm, &has_axes}});
+}
 
 }  // namespace ashlar::optimizer

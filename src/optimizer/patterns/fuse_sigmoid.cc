@@ -35,6 +35,8 @@ after
 
 }  // namespace
 
-Pass fuse_sigmoid() { return pattern_pass("fuse-sigmoid", "Sigmoid and Softplus written with Exp", {{kSigmoid}, {kQuotient}, {kSoftplus}}); }
+Pass fuse_sigmoid() {
+  return pattern_pass("fuse-sigmoid", "Sigmoid and Softplus written with Exp", {{kSigmoid}, {kQuotient}, {kSoftplus}});
+}
 
 }  // namespace ashlar::optimizer

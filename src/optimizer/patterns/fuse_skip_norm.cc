@@ -52,14 +52,16 @@ bool accept(Match& match) {
   const Editor& editor = match.editor;
   const ValueId x = match.value("x"), skip = match.value("skip");
   if (editor.constant(x) || editor.constant(skip)) return match.fail("an operand of " + match.name_of("s") + " is constant");
-  if (!editor.same_shape(x, skip)) return match.fail(with_shape(match, "x") + " and " + with_shape(match, "skip") + " may have different shapes");
+  if (!editor.same_shape(x, skip))
+    return match.fail(with_shape(match, "x") + " and " + with_shape(match, "skip") + " may have different shapes");
   const auto axis = match.attribute<std::int64_t>("axis", -1), rank = static_cast<std::int64_t>(*editor.rank(x));
   if (axis != -1 && axis != rank - 1) return match.fail("the axis of " + match.name_of("y") + " is not the last one");
   const ops::SymbolicShape* scale = editor.shape(match.value("scale"));
   if (!scale || scale->size() != 1 || (*scale)[0] != editor.shape(x)->back())
     return match.fail("the scale of " + match.name_of("y") + " may have another size than its axis");
   const ValueId bias = match.value("bias");
-  if (bias != kNone && !editor.same_shape(bias, match.value("scale"))) return match.fail("the bias of " + match.name_of("y") + " may have another size than its axis");
+  if (bias != kNone && !editor.same_shape(bias, match.value("scale")))
+    return match.fail("the bias of " + match.name_of("y") + " may have another size than its axis");
   return true;
 }
 

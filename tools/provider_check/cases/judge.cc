@@ -222,10 +222,13 @@ Outcome judge_model(const Row& row, const std::vector<Case>& cases, const Sides&
     return {Outcome::kBothFail, read.error->what()};
   const Model& model = *parsed;
   std::optional<Session> subject, oracle;
-  const Result made_subject = guarded(
-      [&] { return subject.emplace(model, SessionOptions{.providers = sides.subject, .threads = cases[0].threads, .passes = PassOptions::none()}), NamedValues(); });
-  const Result made_oracle =
-      guarded([&] { return oracle.emplace(model, SessionOptions{.providers = sides.oracle, .threads = 1, .passes = PassOptions::none()}), NamedValues(); });
+  const Result made_subject = guarded([&] {
+    return subject.emplace(model, SessionOptions{.providers = sides.subject, .threads = cases[0].threads, .passes = PassOptions::none()}),
+           NamedValues();
+  });
+  const Result made_oracle = guarded([&] {
+    return oracle.emplace(model, SessionOptions{.providers = sides.oracle, .threads = 1, .passes = PassOptions::none()}), NamedValues();
+  });
   for (const Result* side : {&made_subject, &made_oracle})
     if (side->error && side->error->code() == ErrorCode::kUnsupported) return compare_results(row, made_subject, made_oracle);
   // An operator that no provider of the subject takes became its function, and that is not valid for this dtype.
@@ -289,8 +292,9 @@ void write_case(const Row& row, const std::vector<std::uint32_t>& choices, const
     std::filesystem::create_directories(set);
     int number = 0;
     for (const auto& [name, value] : cases[i].inputs) write_onnx_value(set / fmt::format("input_{}.pb", number++), value, name);
-    const Result expected =
-        guarded([&] { return Session(parse(cases[i]), {.providers = sides.oracle, .threads = 1, .passes = PassOptions::none()}).run(cases[i].inputs); });
+    const Result expected = guarded([&] {
+      return Session(parse(cases[i]), {.providers = sides.oracle, .threads = 1, .passes = PassOptions::none()}).run(cases[i].inputs);
+    });
     number = 0;
     for (const auto& [name, value] : expected.outputs) {
       write_onnx_value(set / fmt::format("output_{}.pb", number++), value, name);
