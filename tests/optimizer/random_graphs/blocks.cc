@@ -294,7 +294,8 @@ void add_attention(GraphWriter& w) {
       break;
     case 2: {
       const std::string lower = w.node("Trilu", {w.constant(DType::kFloat32, {s, t}, 1, 1).name}, "upper = 0");
-      scores = w.node("Where", {w.node("Cast", {lower}, "to = 9"), scores, w.number(off(w) ? 0 : -10000).name});
+      scores = w.node("Where", {w.node("Cast", {lower}, "to = 9"), scores,
+                                w.number(off(w) ? 0 : w.pick<double>({-10000, -1e9, -3.4e38, -INFINITY})).name});
       break;
     }
     default: break;

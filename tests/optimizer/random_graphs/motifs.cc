@@ -402,6 +402,7 @@ void add_branch(GraphWriter& w) {
   }
   std::string bodies;
   double most = 0;
+  const bool two = w.chance(25);
   for (const char* name : {"then_branch", "else_branch"}) {
     std::string result;
     const std::string nodes = w.inside([&] {
@@ -411,10 +412,13 @@ void add_branch(GraphWriter& w) {
       if (w.chance(40)) out = w.any([&](const Known& o) { return o.real() && o.sizes == v.sizes && o.bound() < 1e3; }, v);
       most = std::max(most, out.bound());
       result = w.node("Identity", {out.name});
+      if (two) result += ", " + w.node("Neg", {out.name});
     });
     bodies += (bodies.empty() ? "" : ", ") + std::string(name) + " = " + w.unique("body") + " () => (" + result + ") {\n" + nodes + "}";
   }
-  w.keep({w.node("If", {condition}, bodies), v.dtype, v.sizes, -most, most, false});
+  const std::string out = w.node("If", {condition}, bodies, two);
+  w.keep({out, v.dtype, v.sizes, -most, most, false});
+  if (two && w.chance(50)) w.keep({out + "_1", v.dtype, v.sizes, -most, most, false});
 }
 
 void add_loop(GraphWriter& w) {
@@ -438,17 +442,16 @@ void add_loop(GraphWriter& w) {
                            ", " + result + (collects ? ", " + collected : "") + ") {\n" + nodes + "}";
   const std::string out = w.node("Loop", {trips.name, go.name, v.name}, body, collects);
   w.keep({out, v.dtype, v.sizes, -1e3, 1e3, false});
-  if (collects) w.make_output(out + "_1");
+  if (collects && w.chance(60)) w.make_output(out + "_1");
 }
 
 void add_motif(GraphWriter& w) {
   using Motif = void (*)(GraphWriter&);
   static const std::vector<Motif> motifs = {
-      add_elementwise,   add_elementwise,   add_integers,      add_movement,     add_movement,  add_movement,
-      add_shape_chain,   add_shape_chain,   add_reduction,     add_product,      add_product,   add_activation,
-      add_activation,    add_convolution,   add_convolution,   add_attention,    add_attention, add_decoder_attention,
-      add_normalization, add_normalization, add_pixel_shuffle, add_quantization, add_rare,      add_repetition,
-      add_branch,        add_loop};
+      add_elementwise,  add_elementwise, add_integers,   add_movement,          add_movement,      add_movement,      add_shape_chain,
+      add_shape_chain,  add_reduction,   add_product,    add_product,           add_activation,    add_activation,    add_convolution,
+      add_convolution,  add_attention,   add_attention,  add_decoder_attention, add_normalization, add_normalization, add_pixel_shuffle,
+      add_quantization, add_rare,        add_repetition, add_written_out,       add_written_out,   add_branch,        add_loop};
   w.pick(motifs)(w);
 }
 

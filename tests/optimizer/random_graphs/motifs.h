@@ -23,6 +23,7 @@ void add_pixel_shuffle(GraphWriter& w);
 void add_quantization(GraphWriter& w);
 void add_rare(GraphWriter& w);
 void add_repetition(GraphWriter& w);
+void add_written_out(GraphWriter& w);
 void add_branch(GraphWriter& w);
 void add_loop(GraphWriter& w);
 
