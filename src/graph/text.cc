@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <bit>
-#include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
 
 #include <ashlar/error.h>
 
+#include "core/reals.h"
 #include "graph/graph.h"
 #include "graph/nesting.h"
 
@@ -35,14 +34,6 @@ std::string name_text(const std::string& name) {
   return name.empty() || name == "_" ? quoted(name) : name;
 }
 
-float half_to_float(std::uint16_t bits) {
-  const int exponent = bits >> 10 & 0x1f;
-  const int mantissa = bits & 0x3ff;
-  const float sign = bits & 0x8000 ? -1.0f : 1.0f;
-  if (exponent == 0x1f) return mantissa ? NAN : sign * INFINITY;
-  return sign * (exponent ? std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25) : std::ldexp(static_cast<float>(mantissa), -24));
-}
-
 template <class T> T load(const Tensor& t, std::int64_t i) {
   T value;
   std::memcpy(&value, static_cast<const char*>(t.raw()) + static_cast<std::size_t>(i) * sizeof(T), sizeof(T));
@@ -56,8 +47,8 @@ std::string element(const Tensor& t, std::int64_t i) {
   switch (t.dtype()) {
     case DType::kFloat32: return real(load<float>(t, i));
     case DType::kFloat64: return real(load<double>(t, i));
-    case DType::kFloat16: return real(half_to_float(load<std::uint16_t>(t, i)));
-    case DType::kBFloat16: return real(std::bit_cast<float>(std::uint32_t{load<std::uint16_t>(t, i)} << 16));
+    case DType::kFloat16: return real(static_cast<float>(core::half_to_double(load<std::uint16_t>(t, i))));
+    case DType::kBFloat16: return real(static_cast<float>(core::bfloat16_to_double(load<std::uint16_t>(t, i))));
     case DType::kInt8: return std::to_string(load<std::int8_t>(t, i));
     case DType::kInt16: return std::to_string(load<std::int16_t>(t, i));
     case DType::kInt32: return std::to_string(load<std::int32_t>(t, i));

@@ -2,12 +2,11 @@
 #include "ops/rewriter.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
 
 #include <ashlar/error.h>
 
+#include "core/reals.h"
 #include "core/text.h"
 #include "onnx/onnx.h"
 
@@ -28,27 +27,6 @@ template <class T> std::vector<double> read(const Tensor& t) {
     out.push_back(static_cast<double>(element));
   }
   return out;
-}
-
-/// Rounds to a format of `mantissa` explicit bits whose smallest normal exponent is `lowest`, as an integer of its units.
-std::uint16_t small_float(double value, int mantissa, int lowest, int highest) {
-  const auto sign = static_cast<std::uint16_t>(std::signbit(value) ? 0x8000 : 0);
-  const auto infinity = static_cast<std::uint16_t>((highest - lowest + 2) << mantissa);
-  if (std::isnan(value)) return static_cast<std::uint16_t>(infinity | 1 << (mantissa - 1));
-  const double magnitude = std::fabs(value);
-  if (std::isinf(magnitude)) return sign | infinity;
-  int exponent = lowest;
-  if (magnitude > 0) exponent = std::max(lowest, std::ilogb(magnitude));
-  if (exponent > highest) return sign | infinity;
-  const double units = std::nearbyint(std::ldexp(magnitude, mantissa - exponent));
-  const double bits = units + std::ldexp(static_cast<double>(exponent - lowest), mantissa);
-  return static_cast<std::uint16_t>(sign | std::min<std::uint32_t>(static_cast<std::uint32_t>(bits), infinity));
-}
-
-template <class T> Tensor bits_scalar(DType dtype, T bits) {
-  Tensor t = Tensor::zeros(dtype, {});
-  std::memcpy(t.mutable_raw(), &bits, sizeof(T));
-  return t;
 }
 
 }  // namespace
@@ -192,13 +170,10 @@ void Rewriter::wrong_type(const std::string& attribute) const {
 }
 
 std::optional<Tensor> scalar_of(DType dtype, double value) {
-  switch (dtype) {
-    case DType::kFloat32: return Tensor::scalar(static_cast<float>(value));
-    case DType::kFloat64: return Tensor::scalar(value);
-    case DType::kFloat16: return bits_scalar(dtype, small_float(value, 10, -14, 15));
-    case DType::kBFloat16: return bits_scalar(dtype, small_float(value, 7, -126, 127));
-    default: return std::nullopt;
-  }
+  if (!core::is_real(dtype)) return std::nullopt;
+  Tensor scalar = Tensor::zeros(dtype, {});
+  core::store_real(dtype, scalar.mutable_raw(), value);
+  return scalar;
 }
 
 Tensor int64_tensor(const std::vector<std::int64_t>& elements) {

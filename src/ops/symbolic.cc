@@ -17,7 +17,7 @@ using Table = std::unordered_map<std::string_view, FactsRule>;
 const Table& rules() {
   static const Table table = [] {
     Table out;
-    for (const auto rows : {moving_rules(), computing_rules()})
+    for (const auto rows : {moving_rules(), computing_rules(), window_rules()})
       for (const FactsRow& row : rows) out.emplace(row.op, row.rule);
     return out;
   }();

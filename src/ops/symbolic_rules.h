@@ -76,6 +76,8 @@ struct FactsRow {
 std::span<const FactsRow> moving_rules();
 /// Operators that calculate.
 std::span<const FactsRow> computing_rules();
+/// Operators that slide a window over spatial dimensions, pool or resize them.
+std::span<const FactsRow> window_rules();
 
 inline Facts one(std::optional<SymbolicShape> shape, std::optional<Elements> elements = {}) {
   return {ValueFacts{std::move(shape), std::move(elements)}};

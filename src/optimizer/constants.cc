@@ -3,14 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <string_view>
 
+#include "core/reals.h"
 #include "ops/internal.h"
-#include "ops/rewriter.h"
 
 namespace ashlar::optimizer {
 namespace {
@@ -29,15 +26,10 @@ template <class T> bool all(const Tensor& t, double number) {
   return true;
 }
 
-/// Of the dtypes that C++ has no type for: by bits, both zeros being one.
-bool all_halves(const Tensor& t, double number) {
-  const auto wanted = ops::scalar_of(t.dtype(), number);
-  if (!wanted) return false;
-  const auto bits = load<std::uint16_t>(*wanted, 0);
-  for (std::int64_t i = 0; i < t.element_count(); ++i) {
-    const auto element = load<std::uint16_t>(t, i);
-    if (element != bits && !(number == 0 && (element & 0x7fff) == 0)) return false;
-  }
+bool all_reals(const Tensor& t, double number) {
+  const auto bytes = static_cast<std::size_t>(bit_width(t.dtype())) / 8;
+  for (std::int64_t i = 0; i < t.element_count(); ++i)
+    if (core::load_real(t.dtype(), static_cast<const char*>(t.raw()) + static_cast<std::size_t>(i) * bytes) != number) return false;
   return true;
 }
 
@@ -45,11 +37,8 @@ bool all_halves(const Tensor& t, double number) {
 
 bool all_equal(const Tensor& t, double number) {
   if (t.element_count() > kMostCompared) return false;
+  if (core::is_real(t.dtype())) return all_reals(t, number);
   switch (t.dtype()) {
-    case DType::kFloat32: return all<float>(t, number);
-    case DType::kFloat64: return all<double>(t, number);
-    case DType::kFloat16:
-    case DType::kBFloat16: return all_halves(t, number);
     case DType::kInt8: return all<std::int8_t>(t, number);
     case DType::kInt16: return all<std::int16_t>(t, number);
     case DType::kInt32: return all<std::int32_t>(t, number);

@@ -2,65 +2,19 @@
 #include "optimizer/products.h"
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <numeric>
+
+#include "core/reals.h"
 
 namespace ashlar::optimizer {
 namespace {
 
 bool is_linear(const Node& node) { return node.domain == "ashlar" && node.op_type == "Linear"; }
 
-float half_to_float(std::uint16_t bits) {
-  const int exponent = bits >> 10 & 0x1f, mantissa = bits & 0x3ff;
-  const float sign = bits & 0x8000 ? -1.0f : 1.0f;
-  if (exponent == 0x1f) return mantissa ? NAN : sign * INFINITY;
-  return sign * (exponent ? std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25) : std::ldexp(static_cast<float>(mantissa), -24));
-}
-
-/// To a format of `mantissa` explicit bits with exponents from `lowest` to `highest`, rounded to nearest even.
-std::uint16_t to_small(double value, int mantissa, int lowest, int highest) {
-  const auto sign = static_cast<std::uint32_t>(std::signbit(value) ? 0x8000 : 0);
-  const auto infinity = static_cast<std::uint32_t>(highest - lowest + 2) << mantissa;
-  if (std::isnan(value)) return static_cast<std::uint16_t>(infinity | 1u << (mantissa - 1));
-  const double magnitude = std::fabs(value);
-  const int exponent = magnitude > 0 && std::isfinite(magnitude) ? std::max(lowest, std::ilogb(magnitude)) : lowest;
-  if (std::isinf(magnitude) || exponent > highest) return static_cast<std::uint16_t>(sign | infinity);
-  const auto units = static_cast<std::uint32_t>(std::nearbyint(std::ldexp(magnitude, mantissa - exponent)));
-  return static_cast<std::uint16_t>(sign | std::min(units + (static_cast<std::uint32_t>(exponent - lowest) << mantissa), infinity));
-}
-
-double load(DType dtype, const char* p) {
-  const auto as = [p]<class T>(T value) {
-    std::memcpy(&value, p, sizeof(T));
-    return value;
-  };
-  switch (dtype) {
-    case DType::kFloat64: return as(double());
-    case DType::kFloat16: return half_to_float(as(std::uint16_t()));
-    case DType::kBFloat16: return std::bit_cast<float>(static_cast<std::uint32_t>(as(std::uint16_t())) << 16);
-    default: return as(float());
-  }
-}
-
-void store(DType dtype, char* p, double value) {
-  const auto as = [p](auto v) { std::memcpy(p, &v, sizeof(v)); };
-  switch (dtype) {
-    case DType::kFloat64: return as(value);
-    case DType::kFloat16: return as(to_small(value, 10, -14, 15));
-    case DType::kBFloat16: return as(to_small(value, 7, -126, 127));
-    default: return as(static_cast<float>(value));
-  }
-}
-
-bool is_real(DType dtype) {
-  return dtype == DType::kFloat32 || dtype == DType::kFloat64 || dtype == DType::kFloat16 || dtype == DType::kBFloat16;
-}
-
-std::size_t width(DType dtype) { return dtype == DType::kFloat64 ? 8 : dtype == DType::kFloat32 ? 4 : 2; }
+std::size_t bytes_of(DType dtype) { return static_cast<std::size_t>(bit_width(dtype)) / 8; }
 
 /// How many graphs of a model have the constant: bodies have their own value of what they share.
 int graphs_with(const Graph& graph, const void* data) {
@@ -113,7 +67,7 @@ double at_channel(const std::vector<double>& numbers, std::int64_t c) {
 
 Tensor scaled(const Tensor& weights, const View& view, const std::vector<double>& factor) {
   const DType dtype = weights.dtype();
-  const std::size_t bytes = width(dtype);
+  const std::size_t bytes = bytes_of(dtype);
   Tensor out = weights.clone();
   char* data = static_cast<char*>(out.mutable_raw());
   each_run(view, [&](std::int64_t channel, std::int64_t at) {
@@ -125,7 +79,7 @@ Tensor scaled(const Tensor& weights, const View& view, const std::vector<double>
     }
     for (std::int64_t i = at; i < at + view.inner; ++i) {
       char* element = data + static_cast<std::size_t>(i) * bytes;
-      store(dtype, element, load(dtype, element) * f);
+      core::store_real(dtype, element, core::load_real(dtype, element) * f);
     }
   });
   return out;
@@ -175,17 +129,17 @@ void write(Editor& editor, Patch& patch, const Product& p, ValueId input, ValueI
 }  // namespace
 
 std::optional<std::vector<double>> real_elements(const Tensor& constant) {
-  if (!is_real(constant.dtype())) return std::nullopt;
+  if (!core::is_real(constant.dtype())) return std::nullopt;
   std::vector<double> out(static_cast<std::size_t>(constant.element_count()));
   for (std::size_t i = 0; i < out.size(); ++i)
-    out[i] = load(constant.dtype(), static_cast<const char*>(constant.raw()) + i * width(constant.dtype()));
+    out[i] = core::load_real(constant.dtype(), static_cast<const char*>(constant.raw()) + i * bytes_of(constant.dtype()));
   return out;
 }
 
 Tensor real_tensor(DType dtype, const Shape& shape, std::span<const double> elements) {
   Tensor out = Tensor::zeros(dtype, shape);
   char* to = static_cast<char*>(out.mutable_raw());
-  for (std::size_t i = 0; i < elements.size(); ++i) store(dtype, to + i * width(dtype), elements[i]);
+  for (std::size_t i = 0; i < elements.size(); ++i) core::store_real(dtype, to + i * bytes_of(dtype), elements[i]);
   return out;
 }
 
@@ -211,7 +165,7 @@ std::optional<Product> product_at(const Editor& editor, NodeIndex n, std::string
   const ValueId weights = node.inputs.size() > 1 ? node.inputs[1] : kNone;
   const Tensor* tensor = editor.constant(weights);
   if (!tensor) return fail("the weights of " + editor.id(n) + " are no constant");
-  if (!is_real(tensor->dtype())) return fail("the weights of " + editor.id(n) + " have no dtype of real numbers");
+  if (!core::is_real(tensor->dtype())) return fail("the weights of " + editor.id(n) + " have no dtype of real numbers");
   if (editor.captured_from(weights) != kNone) return fail("the weights of " + editor.id(n) + " stand outside of this body");
   if (!editor.single_use(weights)) return fail(editor.consumers(weights, {n}));
   const Editor* root = &editor;
@@ -239,7 +193,7 @@ std::optional<Product> product_at(const Editor& editor, NodeIndex n, std::string
   const double beta = node.op_type == "Gemm" ? real_attribute(node, "beta", 1) : 1;
   if (node.inputs.size() < 3 || node.inputs[2] == kNone) {
     p.bias.emplace(static_cast<std::size_t>(p.outputs), 0.0);
-  } else if (const Tensor* bias = editor.constant(node.inputs[2]); bias && is_real(bias->dtype())) {
+  } else if (const Tensor* bias = editor.constant(node.inputs[2]); bias && core::is_real(bias->dtype())) {
     const Shape& s = bias->shape();
     const bool one = bias->element_count() == 1;
     if (one || (bias->element_count() == p.outputs && s[s.size() - 1] == p.outputs)) {
@@ -317,7 +271,7 @@ Patch scaled_before(Editor& editor, const std::string& rule, const Product& prod
     each_run(in, [&](std::int64_t channel, std::int64_t at) {
       for (std::int64_t i = at; i < at + in.inner; ++i)
         (*bias)[target[static_cast<std::size_t>(i)]] +=
-            alpha * at_channel(shift, channel) * load(dtype, from + static_cast<std::size_t>(i) * width(dtype));
+            alpha * at_channel(shift, channel) * core::load_real(dtype, from + static_cast<std::size_t>(i) * bytes_of(dtype));
     });
   }
   if (factor.empty()) factor = {1};
