@@ -157,7 +157,7 @@ Region& Frame::region(std::uint32_t begin, const RunState& state) {
   if (!bound_[begin]) bound_[begin] = std::make_unique<Bound>();
   Bound& b = *bound_[begin];
   for (const auto& r : b.kept)
-    if (r->matches(values_)) {
+    if (r->matches(values_, *scratch_)) {
       r->used = ++clock_;
       return *r;
     }
@@ -172,7 +172,7 @@ Region& Frame::region(std::uint32_t begin, const RunState& state) {
     b.fresh->used = ++clock_;
     return *b.kept.emplace_back(std::move(b.fresh));
   };
-  if (b.fresh && b.fresh->matches(values_)) return keep();
+  if (b.fresh && b.fresh->matches(values_, *scratch_)) return keep();
   if (!b.fresh) b.fresh = std::make_unique<Region>(plan_, resources_);
 
   const std::int64_t start_ns = state.trace() ? state.elapsed_ns() : 0;
@@ -229,6 +229,7 @@ void Frame::run_region(Region& region, const RunState& state) {
   try {
     grow_arenas(region.arena_bytes());
     region.place(bases_, values_, output_buffers_);
+    region.tell_layouts(*scratch_);
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kOutOfMemory || e.context().provider.empty()) throw e.with(largest_output(region));
     std::vector<SpaceMemory::Item> largest;
@@ -320,6 +321,8 @@ void Frame::set_unknown_output(BoundStep& bound, std::uint32_t index, const Ashl
   std::copy(std::begin(shape.dims), std::end(shape.dims), bound.shapes[index].dims);
   AshlarTensor& out = bound.outputs[index];
   out.rank = shape.rank;
+  out.layout = shape.layout;
+  scratch_->set_layout(slot, shape.layout);
   out.data = const_cast<void*>(t.raw());
   out.count = static_cast<std::uint64_t>(t.element_count());
   out.bytes = t.bytes();

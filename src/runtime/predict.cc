@@ -73,6 +73,7 @@ class Prediction {
       }
       if (region.end() == i) return stop(step);
       add_region(region, values);
+      region.tell_layouts(scratch);
       drop_dead(region.end() - 1);
       i = region.end();
     }

@@ -18,7 +18,7 @@ using plan::Runner;
 using plan::Slot;
 using plan::Step;
 
-Region::Scratch::Scratch(std::size_t slots) : known_(slots) {}
+Region::Scratch::Scratch(std::size_t slots) : known_(slots), layouts_(slots) {}
 Region::Scratch::~Scratch() = default;
 
 Region::Region(const plan::Plan& plan, Resources& resources) : plan_(plan), resources_(resources) {}
@@ -100,6 +100,7 @@ void Region::bind(std::uint32_t begin, std::uint32_t limit, const std::vector<Va
   const auto mix = [&](std::uint64_t x) { key_ = (key_ ^ x) * 0x100000001b3u; };
   for (const External& e : externals_) {
     mix(e.slot);
+    mix(e.layout);
     for (const std::int64_t d : e.shape) mix(static_cast<std::uint64_t>(d));
     for (const std::byte b : e.data) mix(static_cast<std::uint64_t>(b));
   }
@@ -150,7 +151,8 @@ Region::Known& Region::find(Slot slot, const std::vector<Value>& values, Scratch
   if (!t.defined()) throw Error(ErrorCode::kInternal, "a value is read that nothing gave");
   known.place = Known::Place::kExternal;
   known.index = static_cast<std::uint32_t>(externals_.size());
-  externals_.push_back({.slot = slot, .read = false, .dtype = t.dtype(), .shape = t.shape(), .data = {}});
+  known.layout = scratch.layouts_[slot];
+  externals_.push_back({.slot = slot, .read = false, .dtype = t.dtype(), .shape = t.shape(), .layout = known.layout, .data = {}});
   describe(t, externals_.back().shape);
   return known;
 }
@@ -350,11 +352,11 @@ void Region::bind_copy(std::uint32_t index, const std::vector<Value>& values, Sc
   bound.shapes[0].rank = source.rank;
 }
 
-bool Region::matches(const std::vector<Value>& values) const {
+bool Region::matches(const std::vector<Value>& values, const Scratch& scratch) const {
   if (end_ == begin_) return false;
   for (const External& e : externals_) {
     const Tensor& t = values[e.slot].tensor();
-    if (t.dtype() != e.dtype || !(t.shape() == e.shape)) return false;
+    if (t.dtype() != e.dtype || !(t.shape() == e.shape) || scratch.layouts_[e.slot] != e.layout) return false;
     if (e.read && !e.data.empty() && std::memcmp(e.data.data(), t.raw(), e.data.size()) != 0) return false;
   }
   return true;
@@ -396,6 +398,11 @@ void Region::place(std::span<std::byte* const> arenas, std::vector<Value>& value
     for (const Member& m : p.members)
       values[m.slot] = Tensor::adopt(m.dtype, m.shape, static_cast<std::byte*>(memory.get()) + m.offset, memory, false);
   }
+}
+
+void Region::tell_layouts(Scratch& scratch) const {
+  for (const Pooled& p : pooled_)
+    for (const Member& m : p.members) scratch.layouts_[m.slot] = m.layout;
 }
 
 }  // namespace ashlar::runtime

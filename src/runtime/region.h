@@ -67,16 +67,19 @@ struct OutputBuffer {
 /// a step that knows its output's shape only once it has run, or before one that binds by data of a step inside.
 class Region {
  public:
-  /// What binding needs while it works, by slot; kept by the frame so that it is allocated once.
   struct Known;
+  /// What binding needs while it works, by slot, and how values that outlive regions lie; kept by the frame.
   class Scratch {
    public:
     explicit Scratch(std::size_t slots);
     ~Scratch();
+    /// AshlarTensor::layout of the frame's value in a slot.
+    void set_layout(plan::Slot slot, std::uint64_t layout) { layouts_[slot] = layout; }
 
    private:
     friend class Region;
     std::vector<Known> known_;
+    std::vector<std::uint64_t> layouts_;
     std::uint32_t generation_ = 0;
   };
 
@@ -90,13 +93,15 @@ class Region {
   /// region is then unbound.
   void bind(std::uint32_t begin, std::uint32_t limit, const std::vector<Value>& values, Scratch& scratch);
   /// Whether it is bound to what these values are.
-  bool matches(const std::vector<Value>& values) const;
+  bool matches(const std::vector<Value>& values, const Scratch& scratch) const;
   /// Identifies the shapes and data it is bound to, among regions of one beginning.
   std::uint64_t key() const noexcept { return key_; }
 
   /// Points every operand to its memory for a run: the arenas (by space), values from outside, and new memory of the pools for what outlives
   /// the region, which is put into `values`.
   void place(std::span<std::byte* const> arenas, std::vector<Value>& values, const std::map<plan::Slot, OutputBuffer>& outputs);
+  /// Tells how the values lie that outlive the region.
+  void tell_layouts(Scratch& scratch) const;
 
   std::span<BoundStep* const> steps() const noexcept { return steps_; }
   /// Events to wait for after the last step, so that everything is done.
@@ -128,6 +133,7 @@ class Region {
     bool read;  ///< binding read its data
     DType dtype;
     Shape shape;
+    std::uint64_t layout;
     std::vector<std::byte> data;
     const void* base = nullptr;
     std::vector<Reference> references = {};
@@ -137,6 +143,7 @@ class Region {
     std::uint64_t offset;
     DType dtype;
     Shape shape;
+    std::uint64_t layout;
   };
   /// Memory that outlives the region, and the values in it that do.
   struct Pooled {

@@ -191,8 +191,8 @@ void Region::lay_out(Scratch& scratch) {
       Pooled& pooled = pooled_[info.pooled];
       pooled.space = info.space;
       pooled.bytes = info.bytes;
-      pooled.members.push_back(
-          {slot, storage_.offset(known.index), known.dtype, Shape(std::span(known.dims, static_cast<std::size_t>(known.rank)))});
+      pooled.members.push_back({slot, storage_.offset(known.index), known.dtype,
+                                Shape(std::span(known.dims, static_cast<std::size_t>(known.rank))), known.layout});
     }
   }
   for (const External& e : externals_)
