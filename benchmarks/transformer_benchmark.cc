@@ -1,60 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operators that transformers come down to, on the CPU provider: one node, and the nodes it stands for. Arguments: threads.
 #include <cmath>
-#include <random>
 
-#include <benchmark/benchmark.h>
-
-#include "tests/graph/builder.h"
-#include "tests/support/graph_runner.h"
+#include "benchmarks/bench.h"
 
 namespace {
 
 using ashlar::DType;
 using ashlar::Tensor;
-using ashlar::testing::Builder;
-using ashlar::testing::GraphRunner;
-using Dims = std::vector<std::int64_t>;
-
-/// A builder whose values are typed, and the data of its inputs.
-struct Bench : Builder {
-  std::vector<Tensor> data;
-
-  static Tensor random(const Dims& dims) {
-    Tensor t = Tensor::zeros(DType::kFloat32, ashlar::Shape(std::span<const std::int64_t>(dims)));
-    std::mt19937 numbers(1);
-    std::uniform_real_distribution<float> between(-1, 1);
-    for (std::int64_t i = 0; i < t.element_count(); ++i) t.mutable_data<float>()[i] = between(numbers);
-    return t;
-  }
-  void set_type(const std::string& name, const Dims& dims, DType dtype = DType::kFloat32) {
-    ashlar::ValueType type;
-    type.dtype = dtype;
-    type.shape.emplace();
-    for (const std::int64_t d : dims) type.shape->push_back({d, ""});
-    graph.values[value(name)].type = type;
-  }
-  void add_input(const std::string& name, const Dims& dims) {
-    input(name, {});
-    set_type(name, dims);
-    data.push_back(random(dims));
-  }
-  void add_constant(const std::string& name, const Tensor& tensor) {
-    constant(name, tensor);
-    set_type(name, Dims(tensor.shape().begin(), tensor.shape().end()), tensor.dtype());
-  }
-  Bench& then(const std::string& op, int version, std::initializer_list<const char*> inputs, const char* to, const Dims& dims,
-              std::map<std::string, ashlar::graph::Attribute> attributes = {}) {
-    node(op, version, inputs, {to}, std::move(attributes));
-    set_type(to, dims);
-    return *this;
-  }
-  void finish(benchmark::State& state, const char* result) {
-    graph.outputs.push_back(value(result));
-    GraphRunner runner(graph, {"cpu"}, static_cast<int>(state.range(0)));
-    for (auto _ : state) benchmark::DoNotOptimize(runner.run(data));
-  }
-};
+using ashlar::benchmarks::Bench;
+using ashlar::benchmarks::Dims;
 
 Tensor shape_of(const Dims& dims) {
   Tensor t = Tensor::zeros(DType::kInt64, {static_cast<std::int64_t>(dims.size())});

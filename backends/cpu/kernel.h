@@ -51,6 +51,12 @@ struct PostOp {
   provider::Dims operand_dims = {};
 };
 
+/// How the provider was asked to work: the options of its instance.
+struct Settings {
+  bool own_convolutions = true;  ///< else all are oneDNN's
+  bool winograd = true;          ///< whether convolutions may be Winograd's
+};
+
 /// A range of columns: of a tensor's last dimension, which is `total` long.
 struct Columns {
   std::int64_t first, count, total;
@@ -59,6 +65,8 @@ struct Columns {
 /// A kernel of this provider. Kernels that derive from provider::Kernel alone are LayoutRule::kPlain and absorb nothing.
 class CpuKernel : public provider::Kernel {
  public:
+  /// Called first, once.
+  virtual void set(const Settings& /*settings*/) {}
   virtual LayoutRule layout_rule() const { return LayoutRule::kPlain; }
   /// Called between creation and the first bind, in the order of application: true when the kernel applies `op` to its output 0.
   virtual bool fuse(const PostOp& /*op*/) { return false; }

@@ -45,9 +45,10 @@ class Reorder final : public provider::Kernel {
 
 class Lowering {
  public:
-  Lowering(const provider::KernelTables& tables, const AshlarHost* host, const AshlarGraph* graph, std::span<const std::uint32_t> nodes)
-      : tables_(tables), host_(host), graph_(graph), nodes_(nodes), uses_(graph), claimed_(graph->node_count), done_(graph->node_count),
-        channels_last_(graph->value_count) {
+  Lowering(const provider::KernelTables& tables, const AshlarHost* host, const AshlarGraph* graph, std::span<const std::uint32_t> nodes,
+           const Settings& settings)
+      : tables_(tables), host_(host), graph_(graph), nodes_(nodes), settings_(settings), uses_(graph), claimed_(graph->node_count),
+        done_(graph->node_count), channels_last_(graph->value_count) {
     for (const std::uint32_t n : nodes) claimed_[n] = 1;
   }
 
@@ -56,6 +57,7 @@ class Lowering {
     for (const std::uint32_t n : nodes_) {
       if (done_[n]) continue;
       KernelStep step = tables_.step(NodeView(graph_, n, host_));
+      if (CpuKernel* kernel = cpu_kernel(step)) kernel->set(settings_);
       absorb_followers(step);
       const std::uint32_t last = *std::max_element(step.nodes.begin(), step.nodes.end());
       steps.emplace_back(last, std::move(step));
@@ -222,6 +224,7 @@ class Lowering {
   const AshlarHost* host_;
   const AshlarGraph* graph_;
   std::span<const std::uint32_t> nodes_;
+  const Settings& settings_;
   Uses uses_;
   std::vector<char> claimed_, done_;
   std::vector<char> channels_last_;  ///< by value: how it is stored
@@ -232,8 +235,8 @@ class Lowering {
 }  // namespace
 
 KernelProgram lower(const provider::KernelTables& tables, const AshlarHost* host, const AshlarGraph* graph,
-                    std::span<const std::uint32_t> nodes) {
-  return Lowering(tables, host, graph, nodes).run();
+                    std::span<const std::uint32_t> nodes, const Settings& settings) {
+  return Lowering(tables, host, graph, nodes, settings).run();
 }
 
 }  // namespace ashlar::cpu

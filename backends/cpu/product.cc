@@ -10,6 +10,7 @@
 #include <hwy/foreach_target.h>
 
 #include "product_tile-inl.h"
+#include "row_math-inl.h"
 #include "simd.h"
 
 #ifndef ASHLAR_CPU_PRODUCT_ONCE
@@ -28,6 +29,7 @@ struct ProductCell {
   bool packed;
   float* c;
   std::int64_t c_stride;
+  Finish finish;
   Epilogue epilogue;
   float* scratch;
 };
@@ -48,7 +50,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr std::int64_t kDepthBlock = 128;
 constexpr std::int64_t kRowBlockGroup = 144 / kBlockRows;
 constexpr std::int64_t kPanelGroup = 512 / (kLanes * kPanelVectors);
-constexpr std::int64_t kAhead = 1024;  // floats before the reader, where each is read once
+constexpr std::int64_t kAhead = 1024;                // floats before the reader, where each is read once
+constexpr std::int64_t kResidentFloats = 128 << 10;  // of A that stay in the second cache while all panels pass by
 constexpr std::int64_t kScratchFloats = kDepthBlock * kPanelGroup * kPanelVectors * kLanes;
 
 /// The first `lanes` elements of v to `to`, added to what it holds or not; touches nothing behind them.
@@ -63,6 +66,25 @@ HWY_INLINE void StoreLast(Vector v, float* to, std::int64_t lanes, bool add) {
 #endif
 }
 
+/// Stores clip(sums + bias + residual), what C holds added where the tile says so.
+template <int R, int V> HWY_INLINE void StoreFinished(const Vector (&sums)[R][V], const TileOperands& t) {
+  const Finish& f = *t.finish;
+  const Vector low = hn::Set(kTag, f.low), high = hn::Set(kTag, f.high), zero = hn::Zero(kTag);
+  HWY_UNROLL(8)
+  for (int v = 0; v < V; ++v) {
+    const std::int64_t lanes = v + 1 < V ? kLanes : t.last_lanes;
+    const Vector bias = f.bias ? LoadPart(kTag, f.bias + v * kLanes, lanes, zero) : zero;
+    HWY_UNROLL(8)
+    for (int r = 0; r < R; ++r) {
+      float* to = t.c + r * t.c_stride + v * kLanes;
+      Vector y = hn::Add(sums[r][v], bias);
+      if (t.add) y = hn::Add(y, LoadPart(kTag, to, lanes, zero));
+      if (f.residual) y = hn::Add(y, LoadPart(kTag, f.residual + r * t.c_stride + v * kLanes, lanes, zero));
+      StorePart(kTag, hn::Min(high, hn::Max(low, y)), to, lanes);  // in this order NaN stays
+    }
+  }
+}
+
 template <int R, int V> void Tile(const TileOperands& t) {
   Vector sums[R][V];
   HWY_UNROLL(8)
@@ -72,13 +94,19 @@ template <int R, int V> void Tile(const TileOperands& t) {
   }
   const float* a[R];
   HWY_UNROLL(8)
-  for (int r = 0; r < R; ++r) a[r] = t.a + r * t.a_stride;
+  for (int r = 0; r < R; ++r) a[r] = t.rows ? t.rows[r] : t.a + r * t.a_stride;
+  for (int r = 0; r < R && (t.finish || !t.add); ++r)
+    for (int v = 0; v < V; ++v) {
+      __builtin_prefetch(t.c + r * t.c_stride + v * kLanes, 1);
+      if (t.finish && t.finish->residual) __builtin_prefetch(t.finish->residual + r * t.c_stride + v * kLanes);
+    }
   const float* b = t.b;
   const char* ahead = t.ahead;
   const std::int64_t ahead_step = t.ahead_step;
+  const int ahead_lines = t.ahead_lines;
   const std::int64_t b_stride = t.b_stride, depth = t.depth;
   for (std::int64_t k = 0; k < depth; ++k, b += b_stride, ahead += ahead_step) {
-    __builtin_prefetch(ahead, 0, 2);
+    for (int l = 0; l < ahead_lines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
     Vector x[V];
     HWY_UNROLL(8)
     for (int v = 0; v < V; ++v) x[v] = hn::LoadU(kTag, b + v * kLanes);
@@ -89,6 +117,7 @@ template <int R, int V> void Tile(const TileOperands& t) {
       for (int v = 0; v < V; ++v) sums[r][v] = hn::MulAdd(y, x[v], sums[r][v]);
     }
   }
+  if (t.finish) return StoreFinished<R, V>(sums, t);
   HWY_UNROLL(8)
   for (int r = 0; r < R; ++r) {
     float* c = t.c + r * t.c_stride;
@@ -192,49 +221,84 @@ class BlockOfB {
   bool in_place_;
 };
 
-void ComputeCell(const ProductCell& cell) {
-  const Panels panels(cell.columns);
-  const std::int64_t cell_rows = std::min(cell.rows, cell.last_block * kBlockRows) - cell.first_block * kBlockRows;
-  const bool few_rows = cell_rows <= kBlockRows;
-  const std::int64_t depth_blocks = few_rows && cell.packed ? 1 : std::max<std::int64_t>(1, (cell.depth + kDepthBlock - 1) / kDepthBlock);
-  for (std::int64_t block = cell.first_block; block < cell.last_block; block += kRowBlockGroup) {
-    const std::int64_t last_block = std::min(cell.last_block, block + kRowBlockGroup);
-    for (std::int64_t panel = cell.first_panel; panel < cell.last_panel; panel += kPanelGroup) {
-      const std::int64_t last_panel = std::min(cell.last_panel, panel + kPanelGroup);
-      for (std::int64_t d = 0; d < depth_blocks; ++d) {
-        TileOperands tile;
-        const std::int64_t k = cell.depth * d / depth_blocks;
-        tile.depth = cell.depth * (d + 1) / depth_blocks - k;
-        tile.a_stride = cell.a_stride;
-        tile.c_stride = cell.c_stride;
-        tile.add = d > 0;
-        const BlockOfB b(cell, panels, panel, last_panel, k, tile.depth, few_rows && cell.b_column == 1);
-        for (std::int64_t p = panel; p < last_panel; ++p) {
-          b.locate(p, tile);
-          const std::int64_t panel_bytes = tile.depth * tile.b_stride * static_cast<std::int64_t>(sizeof(float));
-          const std::int64_t slice = panel_bytes / (last_block - block);
-          const float* later = few_rows ? tile.b + kAhead : b.next(p, tile);
-          tile.ahead_step = few_rows || cell.packed ? slice / std::max<std::int64_t>(1, tile.depth) : 0;
-          const std::int64_t first_vector = panels.first_vector(p);
-          const auto vectors = static_cast<std::size_t>(panels.first_vector(p + 1) - first_vector);
-          for (std::int64_t i = block; i < last_block; ++i) {
-            const std::int64_t row = i * kBlockRows;
-            tile.a = cell.a + row * cell.a_stride + k;
-            tile.c = cell.c + row * cell.c_stride + first_vector * kLanes;
-            const auto rows = static_cast<std::size_t>(std::min<std::int64_t>(kBlockRows, cell.rows - row));
-            tile.ahead = reinterpret_cast<const char*>(later) + (cell.packed ? (i - block) * slice : 0);
-            kTiles[rows - 1][vectors - 1](tile);
-          }
+/// Computes a cell, group of row blocks by group of panels.
+class Compute {
+ public:
+  explicit Compute(const ProductCell& cell)
+      : cell_(cell), panels_(cell.columns),
+        few_rows_(std::min(cell.rows, cell.last_block * kBlockRows) - cell.first_block * kBlockRows <= kBlockRows),
+        slices_(few_rows_ && cell.packed ? 1 : std::max<std::int64_t>(1, (cell.depth + kDepthBlock - 1) / kDepthBlock)) {}
+
+  void run() {
+    for (first_block_ = cell_.first_block; first_block_ < cell_.last_block; first_block_ += kRowBlockGroup) {
+      last_block_ = std::min(cell_.last_block, first_block_ + kRowBlockGroup);
+      // Few rows of A stay in the cache, and B passes by in the order in which it lies; else a slice of A stays for some panels.
+      const bool resident = (last_block_ - first_block_) * kBlockRows * cell_.depth <= kResidentFloats;
+      for (std::int64_t panel = cell_.first_panel; panel < cell_.last_panel; panel += kPanelGroup) {
+        const std::int64_t last_panel = std::min(cell_.last_panel, panel + kPanelGroup);
+        if (resident) {
+          for (std::int64_t p = panel; p < last_panel; ++p)
+            for (std::int64_t slice = 0; slice < slices_; ++slice) compute(p, p + 1, slice);
+        } else {
+          for (std::int64_t slice = 0; slice < slices_; ++slice) compute(panel, last_panel, slice);
         }
+        finish(panel, last_panel);
       }
-      if (!cell.epilogue.apply) continue;
-      const std::int64_t column = panels.first_vector(panel) * kLanes;
-      const std::int64_t columns = std::min(cell.columns, panels.first_vector(last_panel) * kLanes) - column;
-      for (std::int64_t row = block * kBlockRows; row < std::min(cell.rows, last_block * kBlockRows); ++row)
-        cell.epilogue.apply(cell.epilogue.context, cell.c + row * cell.c_stride + column, cell.first_row + row, column, columns);
     }
   }
-}
+
+ private:
+  /// Adds the products of a slice of the depth.
+  void compute(std::int64_t first_panel, std::int64_t last_panel, std::int64_t slice) const {
+    constexpr auto kBytes = static_cast<std::int64_t>(sizeof(float));
+    TileOperands tile;
+    const bool last = slice + 1 == slices_ && !cell_.finish.nothing();
+    Finish tile_finish;
+    if (last) tile.finish = &tile_finish;
+    const std::int64_t k = cell_.depth * slice / slices_;
+    tile.depth = cell_.depth * (slice + 1) / slices_ - k;
+    tile.a_stride = cell_.a_stride;
+    tile.c_stride = cell_.c_stride;
+    tile.add = slice > 0;
+    const BlockOfB b(cell_, panels_, first_panel, last_panel, k, tile.depth, few_rows_ && cell_.b_column == 1);
+    for (std::int64_t p = first_panel; p < last_panel; ++p) {
+      b.locate(p, tile);
+      const std::int64_t blocks = last_block_ - first_block_;
+      const float* later = few_rows_                       ? tile.b + kAhead
+                           : first_panel + 1 == last_panel ? tile.b + tile.depth * tile.b_stride
+                                                           : b.next(p, tile);
+      tile.ahead_step = few_rows_ || cell_.packed ? tile.b_stride * kBytes / blocks : 0;
+      tile.ahead_lines = cell_.packed && !few_rows_ ? static_cast<int>((tile.ahead_step + 63) / 64) : 1;
+      const std::int64_t first_vector = panels_.first_vector(p), column = first_vector * kLanes;
+      const auto vectors = static_cast<std::size_t>(panels_.first_vector(p + 1) - first_vector);
+      for (std::int64_t i = first_block_; i < last_block_; ++i) {
+        const std::int64_t row = i * kBlockRows;
+        tile.a = cell_.a + row * cell_.a_stride + k;
+        tile.c = cell_.c + row * cell_.c_stride + column;
+        if (last) tile_finish = cell_.finish.at(column, row * cell_.c_stride + column);
+        const auto rows = static_cast<std::size_t>(std::min<std::int64_t>(kBlockRows, cell_.rows - row));
+        tile.ahead = reinterpret_cast<const char*>(later) + (cell_.packed ? (i - first_block_) * tile.ahead_step * tile.depth : 0);
+        kTiles[rows - 1][vectors - 1](tile);
+      }
+    }
+  }
+
+  void finish(std::int64_t first_panel, std::int64_t last_panel) const {
+    if (!cell_.epilogue.apply) return;
+    const std::int64_t column = panels_.first_vector(first_panel) * kLanes;
+    const std::int64_t columns = std::min(cell_.columns, panels_.first_vector(last_panel) * kLanes) - column;
+    for (std::int64_t row = first_block_ * kBlockRows; row < std::min(cell_.rows, last_block_ * kBlockRows); ++row)
+      cell_.epilogue.apply(cell_.epilogue.context, cell_.c + row * cell_.c_stride + column, cell_.first_row + row, column, columns);
+  }
+
+  const ProductCell& cell_;
+  Panels panels_;
+  bool few_rows_;
+  std::int64_t slices_;  // of the depth
+  std::int64_t first_block_ = 0, last_block_ = 0;
+};
+
+void ComputeCell(const ProductCell& cell) { Compute(cell).run(); }
 
 ProductGeometry Geometry() { return {kBlockRows, kPanelVectors, kLanes, kScratchFloats, "panels of " HWY_STR(HWY_NAMESPACE)}; }
 
@@ -274,29 +338,36 @@ void pack_panels(const void* b, std::int64_t row_stride, std::int64_t column_str
   HWY_DYNAMIC_DISPATCH(PackPanels)(b, row_stride, column_stride, depth, columns, scale, static_cast<float*>(to));
 }
 
+ProductBlocks product_blocks(std::int64_t rows, std::int64_t columns) {
+  const ProductGeometry& g = geometry();
+  return {g.block_rows, divide_up(rows, g.block_rows), divide_up(divide_up(columns, g.lanes), g.panel_vectors)};
+}
+
+ProductCells product_cells(std::int64_t rows, std::int64_t columns, std::int64_t threads) {
+  const auto [block_rows, blocks, panels] = product_blocks(rows, columns);
+  ProductCells cells;
+  std::int64_t best = blocks * panels;
+  double best_traffic = 0;
+  for (std::int64_t r = 1; r <= std::min(threads, blocks); ++r) {
+    const std::int64_t p = std::min(threads / r, panels);
+    const std::int64_t size = divide_up(blocks, r) * divide_up(panels, p);
+    const double traffic = static_cast<double>(r) * static_cast<double>(columns) + static_cast<double>(p) * static_cast<double>(rows);
+    if (size > best || (size == best && r > 1 && traffic >= best_traffic)) continue;
+    best = size;
+    best_traffic = traffic;
+    cells = {r, p};
+  }
+  return cells;
+}
+
 ProductPlan::ProductPlan(std::int64_t batch, std::int64_t rows, std::int64_t columns, std::int64_t depth, bool packed, int threads)
     : batch_(batch), rows_(rows), columns_(columns), depth_(depth), packed_(packed) {
   if (batch == 0 || rows == 0 || columns == 0) return;
-  const ProductGeometry& g = geometry();
-  const std::int64_t blocks = divide_up(rows, g.block_rows), panels = divide_up(divide_up(columns, g.lanes), g.panel_vectors);
   const double reads = static_cast<double>(batch) * static_cast<double>(columns) * static_cast<double>(depth);
   const double worth = std::max(reads * static_cast<double>(rows) / kSlotWork, reads / kSlotReads);
   const auto wanted = static_cast<std::int64_t>(std::min<double>(threads, std::max(1.0, worth)));
-  if (batch < 4 * wanted && batch % wanted != 0) {
-    std::int64_t best = blocks * panels;
-    double best_traffic = 0;
-    for (std::int64_t r = 1; r <= std::min(wanted, blocks); ++r) {
-      const std::int64_t p = std::min(wanted / r, panels);
-      const std::int64_t size = divide_up(blocks, r) * divide_up(panels, p);
-      const double traffic = static_cast<double>(r) * static_cast<double>(columns) + static_cast<double>(p) * static_cast<double>(rows);
-      if (size > best || (size == best && r > 1 && traffic >= best_traffic)) continue;
-      best = size;
-      best_traffic = traffic;
-      row_cells_ = r;
-      panel_cells_ = p;
-    }
-  }
-  slots_ = std::min(wanted, batch * row_cells_ * panel_cells_);
+  if (batch < 4 * wanted && batch % wanted != 0) cells_ = product_cells(rows, columns, wanted);
+  slots_ = std::min(wanted, batch * cells_.count());
 }
 
 std::uint64_t ProductPlan::workspace_bytes() const {
@@ -305,21 +376,20 @@ std::uint64_t ProductPlan::workspace_bytes() const {
 
 void ProductPlan::run(const AshlarHost* host, const ProductOperands& operands, void* workspace) const {
   if (batch_ == 0 || rows_ == 0 || columns_ == 0) return;
-  const ProductGeometry& g = geometry();
-  const std::int64_t blocks = divide_up(rows_, g.block_rows), panels = divide_up(divide_up(columns_, g.lanes), g.panel_vectors);
-  const std::int64_t cells = row_cells_ * panel_cells_, tasks = batch_ * cells;
+  const auto [block_rows, blocks, panels] = product_blocks(rows_, columns_);
+  const std::int64_t cells = cells_.count(), tasks = batch_ * cells;
   const auto slot = [&](std::int64_t s) {
     for (std::int64_t task = tasks * s / slots_; task < tasks * (s + 1) / slots_; ++task) {
-      const std::int64_t matrix = task / cells, row_cell = task % cells / panel_cells_, panel_cell = task % panel_cells_;
+      const std::int64_t matrix = task / cells, row_cell = task % cells / cells_.panels, panel_cell = task % cells_.panels;
       const BatchOffsets at(operands.loops, matrix);
       HWY_DYNAMIC_DISPATCH(ComputeCell)
       ({.rows = rows_,
         .columns = columns_,
         .depth = depth_,
-        .first_block = blocks * row_cell / row_cells_,
-        .last_block = blocks * (row_cell + 1) / row_cells_,
-        .first_panel = panels * panel_cell / panel_cells_,
-        .last_panel = panels * (panel_cell + 1) / panel_cells_,
+        .first_block = blocks * row_cell / cells_.rows,
+        .last_block = blocks * (row_cell + 1) / cells_.rows,
+        .first_panel = panels * panel_cell / cells_.panels,
+        .last_panel = panels * (panel_cell + 1) / cells_.panels,
         .first_row = matrix * rows_,
         .a = operands.a + at.a,
         .a_stride = operands.a_stride,
@@ -329,8 +399,9 @@ void ProductPlan::run(const AshlarHost* host, const ProductOperands& operands, v
         .packed = packed_,
         .c = operands.c + matrix * rows_ * operands.c_stride,
         .c_stride = operands.c_stride,
+        .finish = operands.finish.at(0, matrix * rows_ * operands.c_stride),
         .epilogue = operands.epilogue,
-        .scratch = static_cast<float*>(workspace) + s * g.scratch_floats});
+        .scratch = static_cast<float*>(workspace) + s * geometry().scratch_floats});
     }
   };
   if (slots_ == 1) return slot(0);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "kernel.h"
@@ -21,11 +22,31 @@ std::uint64_t packed_panel_bytes(std::int64_t depth, std::int64_t columns);
 void pack_panels(const void* b, std::int64_t row_stride, std::int64_t column_stride, std::int64_t depth, std::int64_t columns, float scale,
                  void* to);
 
-/// What is done to elements of C before the product is over: called once for each element, for pieces of rows, by several threads at once.
+/// What is done to elements of C as their sums become whole: clip(C + bias + residual).
+struct Finish {
+  const float* bias = nullptr;                                                                         ///< by column, or null
+  const float* residual = nullptr;                                                                     ///< as C lies, or null
+  float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();  ///< NaN stays
+
+  bool nothing() const { return !bias && !residual && low == -std::numeric_limits<float>::infinity() && high == -low; }
+  /// Of a part of C that begins `column` columns and `offset` elements behind.
+  Finish at(std::int64_t column, std::int64_t offset) const {
+    return {bias ? bias + column : nullptr, residual ? residual + offset : nullptr, low, high};
+  }
+};
+
+/// What is done to elements of C afterwards, before the product is over: called once for each element, for pieces of rows, by several threads at once.
 /// row counts through all matrices of a batch. Must not throw.
 struct Epilogue {
   void (*apply)(const void* context, float* c, std::int64_t row, std::int64_t column, std::int64_t count) = nullptr;
   const void* context = nullptr;
+  bool same_everywhere = false;  ///< an element's place does not matter: a piece may go on over the ends of rows
+
+  /// Applies it to `count` rows of C from `row` on, which begin at c: columns [0, columns).
+  void rows(float* c, std::int64_t c_stride, std::int64_t row, std::int64_t count, std::int64_t columns) const {
+    if (same_everywhere && c_stride == columns) return apply(context, c, row, 0, count * columns);
+    for (std::int64_t i = 0; i < count; ++i) apply(context, c + i * c_stride, row + i, 0, columns);
+  }
 };
 
 /// A dimension of a batch of products: how many, and the elements from a matrix of A or B to the next.
@@ -52,8 +73,25 @@ struct ProductOperands {
   float* c;  ///< a matrix behind the other
   std::int64_t c_stride;
   std::span<const BatchLoop> loops = {};  ///< over the batch, innermost first
+  Finish finish = {};
   Epilogue epilogue = {};
 };
+
+/// The micro-kernel computes a block of rows and a panel of columns of C at a time.
+struct ProductBlocks {
+  std::int64_t rows;    ///< of a block
+  std::int64_t count;   ///< of blocks
+  std::int64_t panels;  ///< of panels
+};
+ProductBlocks product_blocks(std::int64_t rows, std::int64_t columns);
+
+/// A matrix C is computed in so many pieces at once, by row blocks and panels of the micro-kernel.
+struct ProductCells {
+  std::int64_t rows = 1, panels = 1;
+  std::int64_t count() const { return rows * panels; }
+};
+/// The most even split on `threads`, of the least traffic.
+ProductCells product_cells(std::int64_t rows, std::int64_t columns, std::int64_t threads);
 
 /// How products of these sizes are split. rows, columns and depth may be 0; over a depth of 0 C is zeros.
 class ProductPlan {
@@ -67,8 +105,8 @@ class ProductPlan {
  private:
   std::int64_t batch_ = 0, rows_ = 0, columns_ = 0, depth_ = 0;
   bool packed_ = true;
-  std::int64_t row_cells_ = 1, panel_cells_ = 1;  ///< a matrix is cut into so many pieces
-  std::int64_t slots_ = 1;                        ///< concurrent ones
+  ProductCells cells_;
+  std::int64_t slots_ = 1;  ///< concurrent ones
 };
 
 }  // namespace ashlar::cpu

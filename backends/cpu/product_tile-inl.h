@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 
+#include "product.h"
+
 namespace ashlar::cpu {
 
 /// C = A B for a few rows of A and a few vectors of columns of B; rows of all three are dense.
@@ -21,6 +23,9 @@ struct TileOperands {
   bool add;                 // to what C holds
   const char* ahead;        // what later tiles read: fetched on the way, ahead_step bytes for each step of the depth
   std::int64_t ahead_step;
+  int ahead_lines = 1;                 // of the cache, at each step
+  const float* const* rows = nullptr;  // in the place of a and a_stride: where each row of A begins
+  const Finish* finish = nullptr;      // of this tile, with the last of the depth
 };
 using TileFunction = void (*)(const TileOperands&);
 

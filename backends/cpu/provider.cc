@@ -27,13 +27,21 @@ struct Cpu {
   static constexpr const char* version = "0.1.0";
   static std::span<const std::span<const provider::KernelEntry>> kernels() { return cpu_kernel_tables(); }
   static void start(const AshlarHost* host, const provider::Options& options) {
-    options.allow({});
+    options.allow({"own_convolutions", "winograd"});
+    static_cast<void>(settings(options));
     static const bool capped = (cap_instruction_sets(host->max_isa), true);
     static_cast<void>(capped);
   }
   static provider::KernelProgram lower(const provider::KernelTables& tables, const AshlarHost* host, const AshlarGraph* graph,
-                                       std::span<const std::uint32_t> nodes) {
-    return cpu::lower(tables, host, graph, nodes);
+                                       std::span<const std::uint32_t> nodes, const provider::Options& options) {
+    return cpu::lower(tables, host, graph, nodes, settings(options));
+  }
+
+ private:
+  static Settings settings(const provider::Options& options) {
+    const Settings by_default;
+    return {.own_convolutions = options.flag("own_convolutions", by_default.own_convolutions),
+            .winograd = options.flag("winograd", by_default.winograd)};
   }
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "row_ops.h"
 
+#include <algorithm>
+
 namespace ashlar::cpu {
 namespace {
 
@@ -29,15 +31,24 @@ TileOp float_tile(const char* name, const TileParams& params = {}) { return {nam
 
 }  // namespace
 
-void RowOps::scale(float factor) { ops_.push_back({.tile = float_tile("Mul"), .constants = 1, .values = {factor}}); }
+void RowOps::scale(float factor) {
+  ops_.push_back({.kind = PostOp::Kind::kMultiply, .tile = float_tile("Mul"), .constants = 1, .values = {factor}});
+}
 
-void RowOps::add(int input, float factor) { ops_.push_back({.tile = float_tile("Add"), .input = input, .values = {factor}}); }
+void RowOps::add(int input, float factor) {
+  ops_.push_back({.kind = PostOp::Kind::kAdd, .tile = float_tile("Add"), .input = input, .values = {factor}});
+}
+
+void RowOps::add_bias(int input) {
+  add(input, 1);
+  ops_.back().by_column = true;
+}
 
 bool RowOps::append(const PostOp& op) {
   if (ops_.size() == kMost) return false;
   for (const Name& name : kNames) {
     if (name.kind != op.kind) continue;
-    Op row{.tile = float_tile(name.tile, {op.alpha, op.beta}), .input = op.input, .values = {1.0f}};
+    Op row{.kind = op.kind, .tile = float_tile(name.tile, {op.alpha, op.beta}), .input = op.input, .values = {1.0f}};
     if (op.kind == PostOp::Kind::kClip) {
       row.constants = 2;
       row.values = {op.alpha, op.beta};
@@ -49,14 +60,24 @@ bool RowOps::append(const PostOp& op) {
   return false;
 }
 
-RowOperands::RowOperands(const RowOps& ops, const provider::BindContext& context, const Dims& output, int appended) {
+RowOperands::RowOperands(const RowOps& ops, const provider::BindContext& context, const Dims& logical, int appended, std::uint64_t layout) {
+  const Dims output = physical_dims(logical, layout);
   for (const RowOps::Op& op : ops.ops()) {
     Operand& operand = operands_.emplace_back();
     if (op.input < 0) continue;
     Dims dims = context.input(op.input).dims();
+    if (op.by_column) {
+      provider::check(dims == Dims{output[output.rank() - 1]}, "a bias of shape ", dims, " for a product of shape ", logical);
+      operand.bias = true;
+      continue;
+    }
     for (int i = 0; i < appended; ++i) dims.push_back(1);
-    provider::check(dims.rank() <= output.rank() && provider::broadcast(dims, output) == output, "an operand of shape ", dims,
-                    " does not broadcast to ", output);
+    provider::check(dims.rank() <= logical.rank() && provider::broadcast(dims, logical) == logical, "an operand of shape ", dims,
+                    " does not broadcast to ", logical);
+    if (layout != kPlain) {
+      while (dims.rank() < logical.rank()) dims.insert(0, 1);
+      dims = physical_dims(dims, layout);
+    }
     std::int64_t stride = 1;
     for (int i = dims.rank() - 1, o = output.rank() - 1; o >= 0; --i, --o) {
       const std::int64_t n = i < 0 ? 1 : dims[i], step = n == 1 ? 0 : stride;
@@ -69,7 +90,18 @@ RowOperands::RowOperands(const RowOps& ops, const provider::BindContext& context
         else operand.loops.push_back({output[o], step});
       }
     }
+    const auto& loops = operand.loops;
+    operand.bias = !operand.single && std::all_of(loops.begin(), loops.end(), [](const Loop& l) { return l.step == 0; });
+    operand.whole = !operand.single && dims == output;
   }
+  const auto next = [&](auto condition, int* role) {
+    if (finished_ == ops.ops().size() || !condition(ops.ops()[finished_], operands_[finished_])) return;
+    *role = static_cast<int>(finished_++);
+  };
+  const auto adds = [](const RowOps::Op& op) { return op.kind == PostOp::Kind::kAdd && op.input >= 0 && op.values[0] == 1; };
+  next([&](const RowOps::Op& op, const Operand& operand) { return adds(op) && operand.bias; }, &bias_);
+  next([&](const RowOps::Op& op, const Operand& operand) { return adds(op) && operand.whole; }, &residual_);
+  next([&](const RowOps::Op& op, const Operand&) { return op.kind == PostOp::Kind::kRelu || op.kind == PostOp::Kind::kClip; }, &clip_);
 }
 
 RowRun::RowRun(const RowOps& ops, const RowOperands& operands, const provider::RunContext& context) : ops_(ops), operands_(operands) {
@@ -77,9 +109,28 @@ RowRun::RowRun(const RowOps& ops, const RowOperands& operands, const provider::R
     if (const int input = ops.ops()[i].input; input >= 0) pointers_[i] = context.input(input).data<float>();
 }
 
+Finish RowRun::finish() const {
+  const auto at = [](auto& list, int i) -> auto& { return list[static_cast<std::size_t>(i)]; };
+  Finish out;
+  if (operands_.bias_ >= 0) out.bias = at(pointers_, operands_.bias_);
+  if (operands_.residual_ >= 0) out.residual = at(pointers_, operands_.residual_);
+  if (operands_.clip_ < 0) return out;
+  const RowOps::Op& clip = at(ops_.ops(), operands_.clip_);
+  const bool relu = clip.kind == PostOp::Kind::kRelu;
+  out.low = relu ? 0 : clip.values[0];
+  if (!relu) out.high = clip.values[1];
+  return out;
+}
+
+Epilogue RowRun::epilogue() const {
+  const auto first = ops_.ops().begin() + static_cast<std::ptrdiff_t>(operands_.finished_), last = ops_.ops().end();
+  if (first == last) return {};
+  return {&apply, this, std::all_of(first, last, [](const RowOps::Op& op) { return op.input < 0; })};
+}
+
 void RowRun::apply(const void* self, float* c, std::int64_t row, std::int64_t column, std::int64_t count) {
   const RowRun& run = *static_cast<const RowRun*>(self);
-  for (std::size_t i = 0; i < run.ops_.ops().size(); ++i) {
+  for (std::size_t i = run.operands_.finished_; i < run.ops_.ops().size(); ++i) {
     const RowOps::Op& op = run.ops_.ops()[i];
     if (op.input < 0) {
       const void* in[] = {c, &op.values[0], &op.values[1]};

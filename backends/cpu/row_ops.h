@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operators that follow a float32 product in one step: absorbed ones (PostOp), and what Gemm itself adds. They are applied to pieces of
-// rows while those are in the cache.
+// The operators that follow a float32 product in one step: absorbed ones (PostOp), and what Gemm itself adds. A bias, a residual and a clip that
+// come first are done to sums as they are stored (Finish), the others to pieces of rows while those are in the cache (Epilogue).
 #pragma once
 
 #include <array>
@@ -17,16 +17,20 @@ class RowOps {
   static constexpr std::size_t kMost = 8;
 
   struct Op {
+    PostOp::Kind kind;
     TileOp tile;
     int input = -1;     ///< the step's input that is the second operand
     int constants = 0;  ///< operands that are `values`
     std::array<float, 2> values{};
+    bool by_column = false;  ///< the operand has one element a column
   };
 
   /// x * factor
   void scale(float factor);
   /// x + factor * input
   void add(int input, float factor);
+  /// x + input, which has one element a column.
+  void add_bias(int input);
   /// False when there are too many.
   bool append(const PostOp& op);
   const std::vector<Op>& ops() const { return ops_; }
@@ -40,8 +44,8 @@ class RowOperands {
  public:
   RowOperands() = default;
   /// `output` is [..., columns]. An operand may be anything that broadcasts to it, after `appended` dimensions of 1 were put behind its
-  /// own.
-  RowOperands(const RowOps& ops, const provider::BindContext& context, const Dims& output, int appended = 0);
+  /// own. In channels-last layout columns are channels, and so the operands' elements lie.
+  RowOperands(const RowOps& ops, const provider::BindContext& context, const Dims& output, int appended = 0, std::uint64_t layout = kPlain);
 
  private:
   friend class RowRun;
@@ -51,16 +55,21 @@ class RowOperands {
   struct Operand {
     std::vector<Loop> loops;  // over rows, innermost first
     bool single = false;      // one element for all columns
+    bool bias = false;        // the same for all rows
+    bool whole = false;       // as C lies
   };
-  std::vector<Operand> operands_;  // one an op
+  std::vector<Operand> operands_;              // one an op
+  std::size_t finished_ = 0;                   // ops that are Finish's
+  int bias_ = -1, residual_ = -1, clip_ = -1;  // which those are
 };
 
 /// One run of them. Lives on the stack of run.
 class RowRun {
  public:
   RowRun(const RowOps& ops, const RowOperands& operands, const provider::RunContext& context);
-  /// Valid while this is.
-  Epilogue epilogue() const { return ops_.ops().empty() ? Epilogue{} : Epilogue{&apply, this}; }
+  /// Both are valid while this is.
+  Finish finish() const;
+  Epilogue epilogue() const;
 
  private:
   static void apply(const void* self, float* c, std::int64_t row, std::int64_t column, std::int64_t count);

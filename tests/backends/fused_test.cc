@@ -136,6 +136,25 @@ TEST_F(Fused, LinearAppliesWhatFollows) {
   }
 }
 
+/// A bias, a residual and a clip are done as sums are stored; of a single row a bias and a residual look the same.
+TEST_F(Fused, LinearAddsAResidualAndClips) {
+  for (int i = 0; i < 60 && !HasFailure(); ++i) {
+    const Dims x = {1, flip() ? 1 : 1 + below(20), 1 + below(300)}, y = {1, x[1], 1 + below(150)};
+    const bool bias = flip(), clips = flip();
+    Builder b;
+    add(b, "x", x);
+    add(b, "w", {x[2], y[2]}, true);
+    if (bias) add(b, "b", {y[2]}, true);
+    add(b, "residual", y);
+    for (const char* name : {"t", "u"}) set_type(b, name, y);
+    b.node("ashlar::Linear", 1, {"x", "w", bias ? "b" : ""}, {"t"}).node("Add", 14, {"t", "residual"}, {clips ? "u" : "y"});
+    if (clips) b.node("Relu", 14, {"u"}, {"y"});
+    b.output("y", type(y));
+    SCOPED_TRACE(graph::to_text(b.graph));
+    EXPECT_THAT(compare(b), ::testing::HasSubstr(clips ? "Linear+Add+Relu" : "Linear+Add"));
+  }
+}
+
 TEST_F(Fused, SkipNormalizationsAreTheReferences) {
   for (int i = 0; i < 150 && !HasFailure(); ++i) {
     const bool centered = flip(), bias = centered && flip(), sum = flip();

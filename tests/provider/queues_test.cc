@@ -46,7 +46,7 @@ template <bool kEvents> struct TwoQueues {
   }
   static std::unique_ptr<Device> open(const AshlarHost*, const Options& options) { return std::make_unique<LazyDevice>(options); }
   static KernelProgram lower(const KernelTables& tables, const AshlarHost* host, const AshlarGraph* graph,
-                             std::span<const std::uint32_t> nodes) {
+                             std::span<const std::uint32_t> nodes, const Options&) {
     KernelProgram program;
     program.events = kEvents ? 1 : 0;
     for (const std::uint32_t node : nodes) {
@@ -78,8 +78,8 @@ TEST(Queues, AnEventOfTheProgramOrdersWhatOperandsDoNot) {
 struct Deaf : TwoQueues<false> {
   static constexpr const char* name = "deaf";
   static KernelProgram lower(const KernelTables& tables, const AshlarHost* host, const AshlarGraph* graph,
-                             std::span<const std::uint32_t> nodes) {
-    KernelProgram program = TwoQueues<false>::lower(tables, host, graph, nodes);
+                             std::span<const std::uint32_t> nodes, const Options& options) {
+    KernelProgram program = TwoQueues<false>::lower(tables, host, graph, nodes, options);
     program.events = 1;
     program.steps[0].waits = {0};
     return program;

@@ -29,9 +29,8 @@ class GraphRunner {
   }
 
   /// Inputs and outputs are the graph's, in order.
-  std::vector<Tensor> run(const std::vector<Tensor>& inputs) {
+  std::vector<Tensor> run(const std::vector<Tensor>& inputs, const RunOptions& options = {}) {
     for (std::size_t i = 0; i < inputs.size(); ++i) frame_->set(graph_->inputs[i], inputs[i]);
-    const RunOptions options;
     const runtime::RunState state(options);
     frame_->run(state);
     std::vector<Tensor> outputs;

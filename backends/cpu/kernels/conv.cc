@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Conv and ConvTranspose. Float32 in up to three spatial dimensions is oneDNN's: source and destination are channels-last, weights packed
-// for the implementation that oneDNN plans, once where they are constant. Everything else runs in plain loops: for each element of
-// the output the taps inside the input, added up in doubles.
+// Conv and ConvTranspose. Float32 in up to three spatial dimensions is channels-last: own kernels (own_convolution.h) where the weights are
+// constant and they have the shape, else oneDNN's, whose weights are packed for the implementation that it plans, once where they are constant.
+// Everything else runs in plain loops: for each element of the output the taps inside the input, added up in doubles.
 #include <optional>
 
 #include "onednn.h"
+#include "own_convolution.h"
 #include "scalar.h"
 #include "window.h"
 
@@ -52,9 +53,10 @@ struct Step {
   }
 };
 
-/// What a convolution of one shape needs. Without `step` it runs in loops; an operand with a reorder is used in a copy in the workspace.
+/// What a convolution of one shape needs. Without `own` and `step` it runs in loops; an operand with a reorder is used in a copy in the workspace.
 struct Bound : provider::Binding {
   Shape shape;
+  std::optional<OwnConvolution::Bound> own;
   std::optional<Step> step, reorder_x, reorder_w, reorder_y;
   std::uint64_t x_copy = 0, w_copy = 0, y_copy = 0;
   const void* packed = nullptr;
@@ -110,6 +112,7 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
     planned_input_[1] = kTransposed ? planned_weight_[0] : planned_weight_[1] * group_;
   }
 
+  void set(const Settings& settings) override { settings_ = settings; }
   LayoutRule layout_rule() const override { return LayoutRule::kPrefers; }
 
   bool fuse(const PostOp& op) override {
@@ -121,6 +124,8 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
   void set_output_layout(Layout layout) override {
     output_layout_ = layout;
     if (!constant_ || !constant_->has_data()) return;
+    if (!kTransposed && settings_.own_convolutions && !own_.emplace(host_, *constant_, has_bias_, settings_.winograd).set_ops(ops_))
+      own_.reset();
     try {
       plan();
     } catch (const provider::Failure&) {
@@ -139,7 +144,8 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
       if (op.input >= 0)
         check(provider::broadcast(s.output, context.input(op.input).dims()) == s.output, "an operand of shape ",
               context.input(op.input).dims(), " for a convolution of shape ", s.output);
-    if (takes_onednn(s)) bind_onednn(context, *bound);
+    if (const auto own = own_method(s); own && lies_last(context, s)) bound->own = own_->bind(context, *own, own_shape(s), s.output);
+    else if (takes_onednn(s)) bind_onednn(context, *bound);
     else if (constant_) bound->weight = context.input(1).values<float>();
     context.set_binding(std::move(bound));
   }
@@ -149,6 +155,7 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
   void run(const RunContext& context) const override {
     Bound& b = context.binding<Bound>();
     if (b.shape.output.count() == 0) return;
+    if (b.own) return own_->run(context, *b.own);
     if (b.step) return run_onednn(context, b);
     dispatch<FloatTypes>(context.input(0).dtype(), [&]<class T>() { run_loops<T>(context, b); });
   }
@@ -163,6 +170,10 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
   void plan() {
     const Shape s = shape(planned_input_, planned_weight_);
     if (!takes_onednn(s)) return;
+    if (const auto own = own_method(s)) {
+      own_->packed(*own, own_shape(s));
+      return;
+    }
     std::vector<memory::desc> operands;
     for (const PostOp& op : ops_)
       if (op.input >= 0) operands.push_back(onednn_desc(planned_operand(op.operand_dims, s.output), DType::kFloat32, kChannelsLast));
@@ -202,6 +213,44 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
     const int last = s.window.rank() - 1;
     if (!kTransposed && s.group == 1 && s.group_inputs == 1 && s.window.output[last] == 1 && s.window.stride[last] > 1) return false;
     return std::max({s.input.product(1, s.input.rank()), s.output.product(1, s.output.rank()), s.weight.count()}) < kImageLimit;
+  }
+
+  std::optional<OwnConvolution::Method> own_method(const Shape& s) const {
+    if (!own_ || s.window.rank() > 2 || s.input.count() == 0 || s.output.count() == 0 || s.weight.count() == 0) return std::nullopt;
+    return own_->method(own_shape(s), s.group);
+  }
+  static ConvolutionShape own_shape(const Shape& s) {
+    const auto& w = s.window;
+    const int last = w.rank() - 1;
+    const auto first = [&](const auto& list, std::int64_t otherwise) { return last > 0 ? list[0] : otherwise; };
+    return {.batch = s.batch,
+            .height = first(w.input, 1),
+            .width = w.input[last],
+            .inputs = s.input[1],
+            .kernel_height = first(w.kernel, 1),
+            .kernel_width = w.kernel[last],
+            .stride_height = first(w.stride, 1),
+            .stride_width = w.stride[last],
+            .dilation_height = first(w.dilation, 1),
+            .dilation_width = w.dilation[last],
+            .top = first(w.begin, 0),
+            .left = w.begin[last],
+            .out_height = first(w.output, 1),
+            .out_width = w.output[last],
+            .outputs = s.output[1]};
+  }
+  /// Whether the elements of all operands lie channels-last.
+  bool lies_last(const BindContext& context, const Shape& s) const {
+    const auto last = [](const Dims& dims, std::uint64_t layout) { return layout == kChannelsLast || layouts_agree(dims); };
+    if (!last(context.input(0).dims(), context.input(0).layout()) || !last(s.output, output_layout_)) return false;
+    return std::all_of(ops_.begin(), ops_.end(), [&](const PostOp& op) {
+      if (op.input < 0) return true;
+      const TensorView operand = context.input(op.input);
+      Dims dims = operand.dims();
+      const bool whole = dims.rank() == s.output.rank();
+      while (dims.rank() < s.output.rank()) dims.insert(0, 1);
+      return last(dims, whole ? operand.layout() : kPlain);
+    });
   }
 
   static Dims planned_operand(const Dims& operand, const Dims& output) {
@@ -378,6 +427,8 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
   OneDnn onednn_;
   Dims planned_input_, planned_weight_;
   std::optional<TensorView> constant_;  ///< the weights where they are constant and oneDNN takes them
+  std::optional<OwnConvolution> own_;
+  Settings settings_;
   std::vector<PostOp> ops_;
   Layout output_layout_ = kPlain;
   memory::desc planned_desc_;  ///< of constant weights; zero while there are none

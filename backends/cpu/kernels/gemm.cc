@@ -88,6 +88,7 @@ class FloatGemm : public CpuKernel {
                       .b_column = attributes_.trans_b ? depth : 1,
                       .c = context.output(0).mutable_data<float>(),
                       .c_stride = columns,
+                      .finish = row_run.finish(),
                       .epilogue = row_run.epilogue()},
                      context.workspace());
   }

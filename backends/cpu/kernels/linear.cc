@@ -21,7 +21,7 @@ class Linear final : public CpuKernel {
         pack_panels(w->raw(), transposed_ ? 1 : columns, transposed_ ? depth : 1, depth, columns, 1, to);
       }));
     }
-    if (node.has_input(2)) row_ops_.add(2, 1);
+    if (node.has_input(2)) row_ops_.add_bias(2);
   }
 
   bool fuse(const PostOp& op) override { return row_ops_.append(op); }
@@ -57,6 +57,7 @@ class Linear final : public CpuKernel {
                       .b_column = transposed_ ? plan.depth : 1,
                       .c = context.output(0).mutable_data<float>(),
                       .c_stride = plan.columns,
+                      .finish = row_run.finish(),
                       .epilogue = row_run.epilogue()},
                      context.workspace());
   }

@@ -68,6 +68,7 @@ class FloatMatMul : public CpuKernel {
                       .c = context.output(0).mutable_data<float>(),
                       .c_stride = plan.columns,
                       .loops = plan.loops,
+                      .finish = row_run.finish(),
                       .epilogue = row_run.epilogue()},
                      context.workspace());
   }

@@ -35,12 +35,20 @@ struct KernelProgram {
 /// The options an instance was made with: NAME?option=value&option=value.
 class Options {
  public:
-  explicit Options(std::span<const AshlarOption> options) : options_(options) {}
+  explicit Options(std::span<const AshlarOption> options) {
+    for (const AshlarOption& o : options) options_.emplace_back(o.name, o.value);
+  }
   /// The option's value, or `otherwise`.
   std::string get(std::string_view name, std::string otherwise = "") const {
-    for (const AshlarOption& o : options_)
-      if (name == o.name) return o.value;
+    for (const auto& [key, value] : options_)
+      if (name == key) return value;
     return otherwise;
+  }
+  /// Whether the option is "on", not "off", or `otherwise`. Throws a Failure (ASHLAR_INVALID_ARGUMENT) where it is neither.
+  bool flag(std::string_view name, bool otherwise) const {
+    const std::string text = get(name, otherwise ? "on" : "off");
+    if (text == "on" || text == "off") return text == "on";
+    throw Failure(ASHLAR_INVALID_ARGUMENT, concat("option ", name, " is '", text, "', neither on nor off"));
   }
   /// The option's value as a number in [least, most], or `otherwise`. Throws a Failure (ASHLAR_INVALID_ARGUMENT) where it is none.
   template <class T> T number(std::string_view name, T otherwise, T least, T most) const {
@@ -53,22 +61,22 @@ class Options {
   }
   /// Throws a Failure (ASHLAR_INVALID_ARGUMENT) for an option whose name is not among these.
   void allow(std::initializer_list<const char*> names) const {
-    for (const AshlarOption& o : options_) {
+    for (const auto& [key, value] : options_) {
       std::string known;
       for (const char* name : names) {
-        if (std::string_view(name) == o.name) {
+        if (key == name) {
           known.clear();
           break;
         }
         known += (known.empty() ? "" : ", ") + std::string(name);
       }
       if (names.size() == 0) known = "none";
-      if (!known.empty()) throw Failure(ASHLAR_INVALID_ARGUMENT, concat("there is no option '", o.name, "'; known: ", known));
+      if (!known.empty()) throw Failure(ASHLAR_INVALID_ARGUMENT, concat("there is no option '", key, "'; known: ", known));
     }
   }
 
  private:
-  std::span<const AshlarOption> options_;
+  std::vector<std::pair<std::string, std::string>> options_;
 };
 
 /// Thrown where a node cannot be prepared; `inner` says why.
@@ -139,7 +147,7 @@ class KernelTables {
 /// and may have
 ///   static void start(const AshlarHost* host, const Options& options);   // called when an instance is made; a Failure says why it cannot be
 ///   static KernelProgram lower(const KernelTables& tables, const AshlarHost* host, const AshlarGraph* graph,
-///                              std::span<const std::uint32_t> nodes);   // else one step a node
+///                              std::span<const std::uint32_t> nodes, const Options& options);   // else one step a node
 /// and, where it does not work in host memory on the calling thread,
 ///   static std::unique_ptr<Device> open(const AshlarHost* host, const Options& options);   // in place of start
 /// and, to refuse nodes for reasons that no kernel knows,
@@ -179,9 +187,10 @@ template <class P> class TableProvider {
 
   struct Instance {
     const AshlarHost* host;
-    std::unique_ptr<Device> device;
-    std::vector<AshlarSpaceInfo> spaces;  ///< what the last describe pointed to
-    std::string description;
+    Options options;
+    std::unique_ptr<Device> device = {};
+    std::vector<AshlarSpaceInfo> spaces = {};  ///< what the last describe pointed to
+    std::string description = {};
   };
   struct StepContext {
     KernelStep step;
@@ -204,9 +213,8 @@ template <class P> class TableProvider {
   static AshlarCode create(const AshlarHost* host, const AshlarOption* options, std::uint32_t count, void** instance,
                            AshlarStatus* status) {
     return guarded(status, [&] {
-      const Options given(std::span(options, count));
-      auto made = std::make_unique<Instance>();
-      made->host = host;
+      auto made = std::make_unique<Instance>(Instance{.host = host, .options = Options(std::span(options, count))});
+      const Options& given = made->options;
       if constexpr (kHasDevice) made->device = P::open(host, given);
       else if constexpr (requires { P::start(host, given); }) P::start(host, given);
       else given.allow({});
@@ -237,9 +245,10 @@ template <class P> class TableProvider {
     });
   }
 
-  static KernelProgram lower(const AshlarHost* host, const AshlarGraph* graph, std::span<const std::uint32_t> nodes) {
-    if constexpr (requires { P::lower(tables(), host, graph, nodes); }) {
-      return P::lower(tables(), host, graph, nodes);
+  static KernelProgram lower(const Instance& instance, const AshlarGraph* graph, std::span<const std::uint32_t> nodes) {
+    const AshlarHost* host = instance.host;
+    if constexpr (requires { P::lower(tables(), host, graph, nodes, instance.options); }) {
+      return P::lower(tables(), host, graph, nodes, instance.options);
     } else {
       KernelProgram program;
       for (const std::uint32_t node : nodes) program.steps.push_back(tables().step(NodeView(graph, node, host)));
@@ -255,7 +264,7 @@ template <class P> class TableProvider {
       auto program = std::make_unique<Program>();
       std::uint32_t events = 0;
       try {
-        KernelProgram lowered = lower(host, graph, std::span(nodes, count));
+        KernelProgram lowered = lower(*static_cast<Instance*>(instance), graph, std::span(nodes, count));
         for (KernelStep& step : lowered.steps) program->contexts.push_back({std::move(step), host, {}, {}});
         for (const DType dtype : lowered.own_values)
           program->values.push_back({sizeof(AshlarProgramValue), static_cast<std::int32_t>(dtype)});

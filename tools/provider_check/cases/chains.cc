@@ -180,6 +180,33 @@ void conv_chain(Draw& d, const Row&) {
   }
 }
 
+/// Two convolutions of the kinds that fast kernels are made for, on images and channels that are worth it, with what follows them.
+void fast_conv_chain(Draw& d, const Row&) {
+  const std::int64_t channels = d.pick<std::int64_t>({16, 17, 32, 40, 3});
+  Link link = {"", {{d.between(1, 2)}, {channels}, d.extent(21, 5), d.extent(21, 5)}};
+  link.name = d.input(kFloat32, link.shape);
+  for (int i = 0; i < 2; ++i) {
+    const std::int64_t in = link.shape[1].size, taps = d.pick<std::int64_t>({3, 1, 5, 3, 7}), stride = d.pick<std::int64_t>({1, 1, 2});
+    const std::int64_t k = taps <= std::min(link.shape[2].size, link.shape[3].size) ? taps : 1;
+    const bool depthwise = d.rarely(3);
+    const std::int64_t out = depthwise ? in : d.pick<std::int64_t>({16, 19, 33, 64});
+    Ints pads(4);
+    for (std::int64_t& p : pads) p = d.pick<std::int64_t>({k / 2, k / 2, 0, 1}) * (k > 1);
+    Extents shape = {link.shape[0], {out}};
+    for (std::size_t axis = 2; axis < 4; ++axis) {
+      const std::int64_t left = link.shape[axis].size + pads[axis - 2] + pads[axis] - k;
+      shape.push_back(derived(left / stride + 1, {link.shape[axis]}));
+    }
+    const std::int64_t each = depthwise ? 1 : in;
+    Names inputs = {link.name, d.constant(d.random(kFloat32, {out, each, k, k}, {-0.5, 0.5}, d.below(1000), 0))};
+    if (d.flip()) inputs.push_back(d.operand(kFloat32, {{out}}));
+    Attributes attributes = {{"kernel_shape", Ints{k, k}}, {"pads", pads}, {"strides", Ints{stride, stride}}};
+    if (depthwise) attributes.push_back({"group", in});
+    link = {d.apply("Conv", inputs, attributes), shape};
+    for (std::int64_t steps = d.between(0, 2); steps > 0; --steps) elementwise_step(d, link, {});
+  }
+}
+
 /// A window of any form on each side of an activation: shapes change from step to step.
 void window_chain(Draw& d, const Row&) {
   const Extents image = draw_image(d, {d.pick<std::int64_t>({1, 3, 8, 17, 32})}, 3, 33);
@@ -348,6 +375,7 @@ void elementwise_chain(Draw& d, const Row&) {
 
 constexpr Row kRows[] = {
     {"conv_chain", conv_chain, Types::kFloat32, {}, "", 20, 6},
+    {"fast_conv_chain", fast_conv_chain, Types::kFloat32, {}, "", 20, 6},
     {"window_chain", window_chain, Types::kFloat32, {}, "", 20, 6},
     {"matmul_chain", matmul_chain, Types::kFloat32, {}, "", 20, 6},
     {"attention_chain", attention_chain, Types::kFloat32, {}, "", 20, 6},

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "own_convolution.h"
+
+#include <algorithm>
+
+#include "depthwise.h"
+
+namespace ashlar::cpu {
+
+bool OwnConvolution::set_ops(const std::vector<PostOp>& ops) {
+  return std::all_of(ops.begin(), ops.end(), [&](const PostOp& op) { return row_ops_.append(op); });
+}
+
+std::optional<OwnConvolution::Method> OwnConvolution::method(const ConvolutionShape& shape, std::int64_t group) const {
+  if (group == 1) return winograd_ && winograd_takes(shape) && winograd_pays(shape, host_->threads) ? Method::kWinograd : Method::kDirect;
+  if (group == shape.inputs && depthwise_takes(shape)) return Method::kDepthwise;
+  return std::nullopt;
+}
+
+const void* OwnConvolution::packed(Method method, const ConvolutionShape& s) const {
+  const auto pack = [&](const char* name, std::uint64_t bytes, auto fill) {
+    const std::string key = provider::concat(name, ' ', panel_layout());
+    return provider::packed(host_, weights_, key.c_str(), bytes, [&](void* to) { fill(weights_.raw(), to); });
+  };
+  switch (method) {
+    case Method::kDirect:
+      return pack("taps", packed_convolution_bytes(s), [&](const void* from, void* to) { pack_convolution(from, s, to); });
+    case Method::kDepthwise:
+      return pack("depthwise", packed_depthwise_bytes(s), [&](const void* from, void* to) { pack_depthwise(from, s, to); });
+    case Method::kWinograd:
+      return pack("winograd 4x4", winograd_weight_bytes(s.inputs, s.outputs),
+                  [&](const void* from, void* to) { winograd_pack(host_, from, s.inputs, s.outputs, to); });
+  }
+  return nullptr;
+}
+
+OwnConvolution::Bound OwnConvolution::bind(provider::BindContext& context, Method method, const ConvolutionShape& shape,
+                                           const Dims& output) const {
+  Bound b{.method = method, .shape = shape, .weights = packed(method, shape)};
+  if (method == Method::kDirect) {
+    b.direct = ConvolutionPlan(shape, host_->threads);
+    context.set_workspace(b.direct.workspace_bytes());
+  } else if (method == Method::kWinograd) {
+    b.winograd = WinogradPlan(shape, host_->threads);
+    context.set_workspace(b.winograd.workspace_bytes());
+  }
+  b.operands = RowOperands(row_ops_, context, output, 0, kChannelsLast);
+  return b;
+}
+
+void OwnConvolution::run(const provider::RunContext& context, const Bound& b) const {
+  const RowRun row_run(row_ops_, b.operands, context);
+  const ConvolutionOperands operands{.x = context.input(0).data<float>(),
+                                     .weights = b.weights,
+                                     .y = context.output(0).mutable_data<float>(),
+                                     .finish = row_run.finish(),
+                                     .epilogue = row_run.epilogue()};
+  switch (b.method) {
+    case Method::kDirect: return b.direct.run(host_, operands, context.workspace());
+    case Method::kDepthwise: return depthwise(host_, b.shape, operands);
+    case Method::kWinograd: return b.winograd.run(host_, operands, context.workspace());
+  }
+}
+
+}  // namespace ashlar::cpu
