@@ -10,6 +10,7 @@
 #include <hwy/foreach_target.h>
 
 #include "product_tile-inl.h"
+#include "row_math-inl.h"
 #include "simd.h"
 
 #ifndef ASHLAR_CPU_CONVOLUTION_ONCE
@@ -18,19 +19,24 @@ namespace ashlar::cpu {
 
 constexpr std::int64_t kMostRun = 128;  // of the depth that a panel's slice in the first cache has
 constexpr std::int64_t kGroupRows = 144;
-constexpr std::int64_t kShallow = 48;  // a line of taps that is shorter is gathered
+constexpr std::int64_t kMostBlockRows = 8;           // of the micro-kernel
+constexpr std::int64_t kAhead = 1024;                // floats before the reader, where weights are read once
+constexpr std::int64_t kResidentFloats = 128 << 10;  // of rows that stay in the second cache while all panels pass by
+constexpr std::int64_t kShallow = 48;                // a line of taps that is shorter is gathered
 
 /// How the windows of a shape are read.
 enum class Reading {
-  kRows,      ///< a pixel is its window: 1x1 taps, nothing between
-  kTaps,      ///< tap by tap where they lie
-  kGathered,  ///< copied first
+  kRows,    ///< a pixel is its window: 1x1 taps, nothing between
+  kTaps,    ///< tap by tap where they lie
+  kLines,   ///< line of taps by line where they lie inside, else copied first
+  kScaled,  ///< as kRows, multiplied into a copy first
 };
 constexpr Reading reading(const ConvolutionShape& s) {
+  if (s.scaled) return Reading::kScaled;
   if (s.kernel_height * s.kernel_width == 1 && s.stride_height == 1 && s.stride_width == 1 && s.top == 0 && s.left == 0 &&
       s.out_height == s.height && s.out_width == s.width)
     return Reading::kRows;
-  return s.inputs * s.kernel_width < kShallow ? Reading::kGathered : Reading::kTaps;
+  return s.inputs * s.kernel_width < kShallow ? Reading::kLines : Reading::kTaps;
 }
 
 struct ConvolutionCell {
@@ -38,7 +44,7 @@ struct ConvolutionCell {
   const ConvolutionOperands& operands;
   std::int64_t first_row, last_row, first_panel, last_panel;
   const float* zeros;  // a pixel of them
-  float* scratch;      // kGroupRows windows, where they are gathered
+  float* scratch;      // for windows that are copied
 };
 
 }  // namespace ashlar::cpu
@@ -48,7 +54,7 @@ HWY_BEFORE_NAMESPACE();
 namespace ashlar::cpu::HWY_NAMESPACE {
 namespace {
 
-static_assert(kGroupRows % kBlockRows == 0);
+static_assert(kGroupRows % kBlockRows == 0 && kBlockRows <= kMostBlockRows);
 constexpr std::int64_t kPanelGroup = 512 / (kLanes * kPanelVectors);
 
 /// Computes a cell, group of rows by group of rows.
@@ -61,8 +67,7 @@ class Convolve {
     for (std::int64_t row = cell_.first_row; row < cell_.last_row; row += kGroupRows) {
       row_ = row;
       rows_ = std::min(kGroupRows, cell_.last_row - row);
-      if (reading_ != Reading::kRows) find_windows();
-      if (reading_ == Reading::kGathered) gather();
+      if (reading_ == Reading::kTaps || reading_ == Reading::kLines) find_windows();
       for (std::int64_t panel = cell_.first_panel; panel < cell_.last_panel; panel += kPanelGroup)
         compute(panel, std::min(cell_.last_panel, panel + kPanelGroup));
     }
@@ -94,42 +99,57 @@ class Convolve {
     return inside ? w.image + (row * s_.width + column) * s_.inputs : nullptr;
   }
 
-  void gather() const {
-    float* to = cell_.scratch;
-    const auto bytes = static_cast<std::size_t>(s_.inputs) * sizeof(float), line = bytes * static_cast<std::size_t>(s_.kernel_width);
-    for (std::int64_t i = 0; i < rows_; ++i) {
-      const Window& w = windows_[i];
-      const bool dense = s_.dilation_width == 1 && w.column >= 0 && w.column + s_.kernel_width <= s_.width;
-      for (std::int64_t a = 0; a < s_.kernel_height; ++a, to += s_.kernel_width * s_.inputs) {
-        const float* from = dense ? pixel(w, a, 0) : nullptr;
-        if (from) {
-          std::memcpy(to, from, line);
-          continue;
+  /// Whether the windows of these rows are lines of the image that lie as those of the first do, a step of pixels apart.
+  bool in_lines(std::int64_t row, std::int64_t count) const {
+    const Window &first = windows_[row], &last = windows_[row + count - 1];
+    return s_.dilation_width == 1 && first.image == last.image && first.row == last.row &&
+           last.column == first.column + (count - 1) * s_.stride_width && first.column >= 0 && last.column + s_.kernel_width <= s_.width &&
+           first.row >= 0 && first.row + (s_.kernel_height - 1) * s_.dilation_height < s_.height;
+  }
+  /// The windows of these rows one behind the other.
+  void gather(std::int64_t row, std::int64_t count, float* to) const {
+    for (std::int64_t i = row; i < row + count; ++i)
+      for (std::int64_t a = 0; a < s_.kernel_height; ++a)
+        for (std::int64_t b = 0; b < s_.kernel_width; ++b, to += s_.inputs) {
+          const float* from = pixel(windows_[i], a, b);
+          if (from) std::copy_n(from, s_.inputs, to);
+          else std::fill_n(to, s_.inputs, 0.0f);
         }
-        std::memset(to, 0, line);
-        for (std::int64_t b = 0; !dense && b < s_.kernel_width; ++b)
-          if (const float* tap = pixel(w, a, b)) std::memcpy(to + b * s_.inputs, tap, bytes);
+  }
+
+  /// [k, end) of the rows to the scratch.
+  void scale(std::int64_t k, std::int64_t end) const {
+    float* to = cell_.scratch;
+    for (std::int64_t i = 0; i < rows_; ++i, to += end - k) {
+      const float* from = cell_.operands.x + (row_ + i) * depth_;
+      const float* factor = cell_.operands.scale + (row_ + i) / (s_.height * s_.width) * cell_.operands.scale_step;
+      std::int64_t c = k;
+      for (; c + kLanes <= end; c += kLanes) {
+        __builtin_prefetch(from + c + end - k);  // for the next slice
+        hn::StoreU(hn::Mul(hn::LoadU(kTag, from + c), hn::LoadU(kTag, factor + c)), kTag, to + c - k);
       }
+      for (; c < end; ++c) to[c - k] = from[c] * factor[c];
     }
   }
 
   void compute(std::int64_t first_panel, std::int64_t last_panel) {
-    first_panel_ = first_panel;
-    last_panel_ = last_panel;
-    const bool finishes = !cell_.operands.finish.nothing();
     if (reading_ == Reading::kTaps) {
       const std::int64_t parts = (s_.inputs + kMostRun - 1) / kMostRun, taps = s_.kernel_height * s_.kernel_width;
       for (std::int64_t tap = 0; tap < taps; ++tap)
-        for (std::int64_t part = 0; part < parts; ++part) {
-          const std::int64_t first = s_.inputs * part / parts, last = s_.inputs * (part + 1) / parts;
-          slice(tap, tap * s_.inputs + first, last - first, tap + part == 0, tap + 1 == taps && part + 1 == parts && finishes);
-        }
+        for (std::int64_t part = 0; part < parts; ++part)
+          slice(first_panel, last_panel, tap, tap * s_.inputs + s_.inputs * part / parts, tap * s_.inputs + s_.inputs * (part + 1) / parts);
     } else {
-      const std::int64_t parts = (depth_ + kMostRun - 1) / kMostRun;
-      for (std::int64_t part = 0; part < parts; ++part) {
-        const std::int64_t first = depth_ * part / parts;
-        slice(0, first, depth_ * (part + 1) / parts - first, part == 0, part + 1 == parts && finishes);
-      }
+      const bool whole = reading_ == Reading::kLines || (reading_ == Reading::kRows && rows_ <= kBlockRows);
+      const std::int64_t parts = whole ? 1 : (depth_ + kMostRun - 1) / kMostRun;
+      // Few rows stay in the cache, and the weights pass by in the order in which they lie; else a slice of the rows stays for some panels.
+      const bool resident = reading_ != Reading::kScaled && rows_ * depth_ <= kResidentFloats;
+      const std::int64_t together = resident ? 1 : last_panel - first_panel;
+      for (std::int64_t p = first_panel; p < last_panel; p += together)
+        for (std::int64_t part = 0; part < parts; ++part) {
+          const std::int64_t k = depth_ * part / parts, end = depth_ * (part + 1) / parts;
+          if (reading_ == Reading::kScaled) scale(k, end);
+          slice(p, p + together, 0, k, end);
+        }
     }
     const Epilogue& epilogue = cell_.operands.epilogue;
     if (!epilogue.apply) return;
@@ -140,8 +160,9 @@ class Convolve {
       epilogue.apply(epilogue.context, cell_.operands.y + row * s_.outputs + column, row, column, columns);
   }
 
-  /// Adds the products of [k, k + depth) of the windows, which are of one tap.
-  void slice(std::int64_t tap, std::int64_t k, std::int64_t depth, bool first, bool last) {
+  /// Adds the products of [k, end) of the windows, which are of one tap.
+  void slice(std::int64_t first_panel, std::int64_t last_panel, std::int64_t tap, std::int64_t k, std::int64_t end) const {
+    constexpr auto kBytes = static_cast<std::int64_t>(sizeof(float));
     const float* rows[kGroupRows];
     TileOperands t{};
     if (reading_ == Reading::kTaps) {
@@ -150,36 +171,56 @@ class Convolve {
         const float* from = pixel(windows_[i], tap / s_.kernel_width, tap % s_.kernel_width);
         rows[i] = (from ? from : cell_.zeros) + inside;
       }
-    } else {
-      t.a_stride = depth_;
     }
-    const float* a = (reading_ == Reading::kRows ? cell_.operands.x + row_ * depth_ : cell_.scratch) + k;
-    t.depth = depth;
+    t.depth = end - k;
+    t.a_stride = reading_ == Reading::kScaled ? t.depth : depth_;
+    const float* a = reading_ == Reading::kRows ? cell_.operands.x + row_ * depth_ + k : cell_.scratch;
     t.c_stride = s_.outputs;
-    t.add = !first;
+    t.add = k > 0;
+    Finish finish;
+    const bool finishes = end == depth_ && !cell_.operands.finish.nothing();
+    if (finishes) t.finish = &finish;
     const std::int64_t blocks = (rows_ + kBlockRows - 1) / kBlockRows;
-    for (std::int64_t p = first_panel_; p < last_panel_; ++p) {
-      const std::int64_t vector = panels_.first_vector(p), vectors = panels_.first_vector(p + 1) - vector, width = vectors * kLanes;
-      const std::int64_t column = vector * kLanes;
-      t.b = static_cast<const float*>(cell_.operands.weights) + column * depth_ + k * width;
+    for (std::int64_t p = first_panel; p < last_panel; ++p) {
+      const std::int64_t column = panels_.first_vector(p) * kLanes, width = panels_.first_vector(p + 1) * kLanes - column;
+      t.b = weights(p, k);
       t.b_stride = width;
       t.last_lanes = std::min(width, s_.outputs - column) - (width - kLanes);
-      const auto* next = reinterpret_cast<const char*>(static_cast<const float*>(cell_.operands.weights) +
-                                                       panels_.first_vector(p + 1) * kLanes * depth_ + k * width);
-      const std::int64_t share = depth * width * static_cast<std::int64_t>(sizeof(float)) / blocks;
-      t.ahead_step = share / depth;
-      Finish finish;
-      if (last) t.finish = &finish;
+      const float* next = p + 1 < last_panel ? weights(p + 1, k) : end < depth_ ? weights(first_panel, end) : weights(last_panel, 0);
+      if (blocks == 1) next = t.b + kAhead;
+      t.ahead_step = width * kBytes / blocks;
+      t.ahead_lines = blocks == 1 ? 1 : static_cast<int>((t.ahead_step + 63) / 64);
       for (std::int64_t i = 0; i < rows_; i += kBlockRows) {
-        t.a = a + i * t.a_stride;
-        if (reading_ == Reading::kTaps) t.rows = rows + i;
+        if (reading_ == Reading::kLines) {
+          set_lines(i, std::min<std::int64_t>(kBlockRows, rows_ - i), t);
+        } else {
+          t.a = a + i * t.a_stride;
+          if (reading_ == Reading::kTaps) t.rows = rows + i;
+        }
         const std::int64_t offset = (row_ + i) * s_.outputs + column;
         t.c = cell_.operands.y + offset;
-        if (last) finish = cell_.operands.finish.at(column, offset);
-        t.ahead = next + i / kBlockRows * share;
-        kTiles[static_cast<std::size_t>(std::min<std::int64_t>(kBlockRows, rows_ - i)) - 1][static_cast<std::size_t>(vectors) - 1](t);
+        if (finishes) finish = cell_.operands.finish.at(column, offset);
+        t.ahead = reinterpret_cast<const char*>(next) + i / kBlockRows * t.ahead_step * (end - k);
+        kTiles[static_cast<std::size_t>(std::min<std::int64_t>(kBlockRows, rows_ - i)) - 1][static_cast<std::size_t>(width / kLanes) - 1](
+            t);
       }
     }
+  }
+  /// The windows of these rows as the micro-kernel reads them, all of the depth.
+  void set_lines(std::int64_t row, std::int64_t count, TileOperands& t) const {
+    const bool lines = in_lines(row, count);
+    t.lines = lines ? s_.kernel_height : 1;
+    t.depth = depth_ / t.lines;
+    t.line_step = s_.dilation_height * s_.width * s_.inputs;
+    t.a_stride = lines ? s_.stride_width * s_.inputs : depth_;
+    t.a = lines ? pixel(windows_[row], 0, 0) : cell_.scratch;
+    if (!lines) gather(row, count, cell_.scratch);
+  }
+  /// Row k of a panel; behind the last where there is no such panel.
+  const float* weights(std::int64_t panel, std::int64_t k) const {
+    const std::int64_t column = panels_.first_vector(panel) * kLanes;
+    const std::int64_t width = panel < panels_.count ? panels_.first_vector(panel + 1) * kLanes - column : 0;
+    return static_cast<const float*>(cell_.operands.weights) + column * depth_ + k * width;
   }
 
   const ConvolutionCell& cell_;
@@ -187,7 +228,7 @@ class Convolve {
   Panels panels_;
   Reading reading_;
   std::int64_t depth_;
-  std::int64_t row_ = 0, rows_ = 0, first_panel_ = 0, last_panel_ = 0;
+  std::int64_t row_ = 0, rows_ = 0;
   Window windows_[kGroupRows];
 };
 
@@ -207,7 +248,13 @@ namespace {
 constexpr double kSlotWork = 1e6;  // multiplications that a slot is worth
 
 std::int64_t aligned(std::int64_t floats) { return (floats + 15) / 16 * 16; }
-std::int64_t scratch_floats(const ConvolutionShape& s) { return reading(s) == Reading::kGathered ? aligned(kGroupRows * s.depth()) : 0; }
+std::int64_t scratch_floats(const ConvolutionShape& s) {
+  switch (reading(s)) {
+    case Reading::kLines: return aligned(kMostBlockRows * s.depth());
+    case Reading::kScaled: return kGroupRows * kMostRun;
+    default: return 0;
+  }
+}
 
 }  // namespace
 

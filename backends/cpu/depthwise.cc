@@ -34,41 +34,52 @@ struct Strip {
   std::int64_t offset;  // of y among all outputs
 };
 
-/// P pixels, K x K taps, S pixels of the image from one to the next. kEdge: columns may lie outside.
-template <int P, int K, int S, bool kEdge> void Pixels(const Strip& t) {
+/// P pixels, K x K taps, S pixels of the image from one to the next, for a vector of channels from c on, of which `count` are there. kEdge:
+/// columns may lie outside. kPart: the vector is not whole.
+template <int P, int K, int S, bool kEdge, bool kPart>
+HWY_INLINE void Vectors(const Strip& t, std::int64_t c, [[maybe_unused]] std::int64_t count) {
   const std::int64_t channels = t.s.inputs;
   const auto* weights = static_cast<const float*>(t.o.weights);
   constexpr int kColumns = (P - 1) * S + K;
-  const V low = hn::Set(kFloats, t.o.finish.low), high = hn::Set(kFloats, t.o.finish.high);
-  for (std::int64_t c = 0; c < channels; c += kWidth) {
-    const std::int64_t count = std::min(kWidth, channels - c);
-    const V zero = hn::Zero(kFloats);
-    const V bias = t.o.finish.bias ? LoadPart(kFloats, t.o.finish.bias + c, count, zero) : zero;
-    V sums[P];
+  const V zero = hn::Zero(kFloats);
+  const auto load = [&](const float* from) HWY_ATTR {
+    if constexpr (kPart) return LoadPart(kFloats, from, count, zero);
+    else return hn::LoadU(kFloats, from);
+  };
+  const V bias = t.o.finish.bias ? load(t.o.finish.bias + c) : zero;
+  V sums[P];
+  HWY_UNROLL(8)
+  for (int p = 0; p < P; ++p) sums[p] = zero;
+  for (std::int64_t a = t.first_tap_row; a < t.last_tap_row; ++a) {
+    const float* line = t.image + ((t.row + a) * t.s.width + t.column) * channels + c;
+    const float* w = weights + a * K * channels + c;
+    V taps[K];
     HWY_UNROLL(8)
-    for (int p = 0; p < P; ++p) sums[p] = bias;
-    for (std::int64_t a = t.first_tap_row; a < t.last_tap_row; ++a) {
-      const float* line = t.image + ((t.row + a) * t.s.width + t.column) * channels + c;
-      const float* w = weights + a * K * channels + c;
-      V taps[K];
+    for (int b = 0; b < K; ++b) taps[b] = load(w + b * channels);
+    HWY_UNROLL(32)
+    for (int j = 0; j < kColumns; ++j) {
+      if (kEdge && (t.column + j < 0 || t.column + j >= t.s.width)) continue;
+      const V x = load(line + j * channels);
       HWY_UNROLL(8)
-      for (int b = 0; b < K; ++b) taps[b] = LoadPart(kFloats, w + b * channels, count, zero);
-      HWY_UNROLL(32)
-      for (int j = 0; j < kColumns; ++j) {
-        if (kEdge && (t.column + j < 0 || t.column + j >= t.s.width)) continue;
-        const V x = LoadPart(kFloats, line + j * channels, count, zero);
-        HWY_UNROLL(8)
-        for (int p = 0; p < P; ++p)
-          if (j - p * S >= 0 && j - p * S < K) sums[p] = hn::MulAdd(x, taps[j - p * S < 0 || j - p * S >= K ? 0 : j - p * S], sums[p]);
-      }
-    }
-    HWY_UNROLL(8)
-    for (int p = 0; p < P; ++p) {
-      V y = sums[p];
-      if (t.o.finish.residual) y = hn::Add(y, LoadPart(kFloats, t.o.finish.residual + t.offset + p * channels + c, count, zero));
-      StorePart(kFloats, hn::Min(high, hn::Max(low, y)), t.y + p * channels + c, count);  // in this order NaN stays
+      for (int p = 0; p < P; ++p)
+        if (j - p * S >= 0 && j - p * S < K) sums[p] = hn::MulAdd(x, taps[j - p * S < 0 || j - p * S >= K ? 0 : j - p * S], sums[p]);
     }
   }
+  const V low = hn::Set(kFloats, t.o.finish.low), high = hn::Set(kFloats, t.o.finish.high);
+  HWY_UNROLL(8)
+  for (int p = 0; p < P; ++p) {
+    V y = hn::Add(sums[p], bias);
+    if (t.o.finish.residual) y = hn::Add(y, load(t.o.finish.residual + t.offset + p * channels + c));
+    y = hn::Min(high, hn::Max(low, y));  // in this order NaN stays
+    if constexpr (kPart) StorePart(kFloats, y, t.y + p * channels + c, count);
+    else hn::StoreU(y, kFloats, t.y + p * channels + c);
+  }
+}
+
+template <int P, int K, int S, bool kEdge> void Pixels(const Strip& t) {
+  std::int64_t c = 0;
+  for (; c + kWidth <= t.s.inputs; c += kWidth) Vectors<P, K, S, kEdge, false>(t, c, kWidth);
+  if (c < t.s.inputs) Vectors<P, K, S, kEdge, true>(t, c, t.s.inputs - c);
 }
 
 using StripFunction = void (*)(const Strip&);

@@ -195,6 +195,23 @@ std::optional<Follower> follower(const AshlarGraph* graph, const AshlarHost* hos
   return binary(graph, node, value);
 }
 
+int channel_scale(const AshlarGraph* graph, const NodeView& mul) {
+  if (mul.op_type() != "Mul" || !mul.domain().empty() || mul.input_count() != 2) return -1;
+  for (const int i : {0, 1}) {
+    const AshlarValue& scale = row(graph->values, graph->value_stride, mul.input_id(i));
+    const AshlarValue& image = row(graph->values, graph->value_stride, mul.input_id(1 - i));
+    if (image.rank < 3 || scale.rank != image.rank || image.dtype != static_cast<std::int32_t>(DType::kFloat32)) continue;
+    const auto same = [&](int d) {
+      if (scale.dims[d] >= 0) return scale.dims[d] == image.dims[d];
+      return image.dims[d] < 0 && *scale.symbols[d] != 0 && std::string_view(scale.symbols[d]) == image.symbols[d];
+    };
+    bool takes = same(1) && (scale.dims[0] == 1 || same(0));
+    for (std::int32_t d = 2; d < image.rank; ++d) takes = takes && scale.dims[d] == 1;
+    if (takes) return i;
+  }
+  return -1;
+}
+
 std::vector<Columns> split_columns(const NodeView& node) {
   if (node.op_type() != "Split" || !node.domain().empty() || node.input(0).rank() != 3) return {};
   const std::int64_t axis = node.integer("axis"), outputs = node.output_count();

@@ -35,6 +35,9 @@ struct Follower {
 /// addition or a product.
 std::optional<Follower> follower(const AshlarGraph* graph, const AshlarHost* host, const Uses& uses, std::uint32_t value);
 
+/// Which operand of a Mul has one element a channel of the other, a float32 image [N, C, spatial...], for each image or for all; -1: none.
+int channel_scale(const AshlarGraph* graph, const provider::NodeView& mul);
+
 /// The parts of a Split of a rank 3 tensor's last dimension into sizes that are known, in order of the outputs; else none.
 std::vector<Columns> split_columns(const provider::NodeView& node);
 

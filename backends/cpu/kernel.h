@@ -21,6 +21,7 @@ enum class LayoutRule {
   kPlain,    ///< reads and writes plain tensors only
   kFollows,  ///< all inputs of full rank have one layout, whichever, and the output has it too (element-wise, Concat, ...)
   kPrefers,  ///< input 0 and output 0 are channels-last; other inputs are plain
+  kReads,    ///< input 0 has any layout; everything else is plain
 };
 
 /// An operator applied to a kernel's output before it is stored.
@@ -74,6 +75,10 @@ class CpuKernel : public provider::Kernel {
   virtual bool reads_columns(int /*input*/) const { return false; }
   /// Called before the first bind, for an input that reads_columns(): it is those columns.
   virtual void set_columns(int /*input*/, const Columns& /*columns*/) {}
+  /// Whether input 0 may be multiplied by another input first, which has one element a channel of an image, or of all.
+  virtual bool scales_input() const { return false; }
+  /// Called before the first bind, where scales_input(): the input that is that other.
+  virtual void set_input_scale(int /*input*/) {}
   /// Called last, for kPrefers: the layout in which output 0 is wanted. Inputs tell theirs in bind.
   virtual void set_output_layout(Layout /*layout*/) {}
 };

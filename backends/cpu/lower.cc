@@ -63,6 +63,7 @@ class Lowering {
       steps.emplace_back(last, std::move(step));
     }
     absorb_splits(steps);
+    absorb_scales(steps);
     std::stable_sort(steps.begin(), steps.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (auto& [last, step] : steps) add(std::move(step));
     return std::move(program_);
@@ -133,6 +134,32 @@ class Lowering {
     return reads;
   }
 
+  /// A Mul of an image by one number a channel, which nothing but a kernel reads that scales its input, is no step.
+  void absorb_scales(Steps& steps) {
+    std::map<std::uint32_t, KernelStep*> maker_of;  // by value
+    for (auto& [last, step] : steps)
+      for (const std::uint32_t id : step.outputs)
+        if (id != ASHLAR_NONE) maker_of[id] = &step;
+    for (auto& [last, step] : steps) {
+      CpuKernel* kernel = step.kernel ? cpu_kernel(step) : nullptr;
+      const auto made = kernel && kernel->scales_input() ? maker_of.find(step.inputs[0]) : maker_of.end();
+      if (made == maker_of.end()) continue;
+      KernelStep& mul = *made->second;
+      const NodeView node(graph_, mul.nodes.front(), host_);
+      if (node.op_type() != "Mul" || !node.domain().empty() || mul.nodes.size() != 1 || uses_.leaves(step.inputs[0]) ||
+          uses_.readers(step.inputs[0]) != std::vector{step.nodes.front()})
+        continue;
+      const int scale = channel_scale(graph_, node);
+      const auto known = [&](std::uint32_t id) { return id == ASHLAR_NONE || value(id).rank() >= 0; };
+      if (scale < 0 || !known(step.outputs[0]) || !std::all_of(step.inputs.begin(), step.inputs.end(), known)) continue;
+      step.inputs[0] = node.input_id(1 - scale);
+      kernel->set_input_scale(static_cast<int>(step.inputs.size()));
+      step.inputs.push_back(node.input_id(scale));
+      step.nodes.push_back(node.index());
+      mul.kernel = nullptr;
+    }
+    std::erase_if(steps, [](const auto& entry) { return !entry.second.kernel; });
+  }
   ValueView value(std::uint32_t id) const {
     return {reinterpret_cast<const AshlarValue*>(reinterpret_cast<const char*>(graph_->values) + std::size_t{id} * graph_->value_stride),
             host_};
@@ -183,6 +210,12 @@ class Lowering {
     const int rank = rule == LayoutRule::kPlain ? -1 : value(step.outputs[0]).rank();
     const auto full_rank = [&](std::uint32_t id) { return id != ASHLAR_NONE && value(id).rank() == rank; };
     const auto known = [&](std::uint32_t id) { return id == ASHLAR_NONE || value(id).rank() >= 0; };
+    if (rule == LayoutRule::kReads) {
+      for (std::size_t i = 1; i < step.inputs.size(); ++i)
+        if (step.inputs[i] != ASHLAR_NONE) step.inputs[i] = in_layout(step.inputs[i], kPlain, node);
+      program_.steps.push_back(std::move(step));
+      return;
+    }
     bool last = false;
     if (rank >= 3 && std::all_of(step.inputs.begin(), step.inputs.end(), known)) {
       last = rule == LayoutRule::kPrefers;

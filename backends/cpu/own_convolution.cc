@@ -37,8 +37,16 @@ const void* OwnConvolution::packed(Method method, const ConvolutionShape& s) con
 OwnConvolution::Bound OwnConvolution::bind(provider::BindContext& context, Method method, const ConvolutionShape& shape,
                                            const Dims& output) const {
   Bound b{.method = method, .shape = shape, .weights = packed(method, shape)};
+  if (scale_ >= 0) {
+    const Dims scale = context.input(scale_).dims();
+    provider::check(scale.rank() == output.rank() && (scale[0] == 1 || scale[0] == shape.batch) && scale[1] == shape.inputs &&
+                        scale.count() == scale[0] * scale[1],
+                    "factors of shape ", scale, " for an image of ", shape.batch, "x", shape.inputs, " channels");
+    b.shape.scaled = true;
+    b.scale_step = scale[0] == 1 ? 0 : shape.inputs;
+  }
   if (method == Method::kDirect) {
-    b.direct = ConvolutionPlan(shape, host_->threads);
+    b.direct = ConvolutionPlan(b.shape, host_->threads);
     context.set_workspace(b.direct.workspace_bytes());
   } else if (method == Method::kWinograd) {
     b.winograd = WinogradPlan(shape, host_->threads);
@@ -54,6 +62,8 @@ void OwnConvolution::run(const provider::RunContext& context, const Bound& b) co
                                      .weights = b.weights,
                                      .y = context.output(0).mutable_data<float>(),
                                      .finish = row_run.finish(),
+                                     .scale = scale_ >= 0 ? context.input(scale_).data<float>() : nullptr,
+                                     .scale_step = b.scale_step,
                                      .epilogue = row_run.epilogue()};
   switch (b.method) {
     case Method::kDirect: return b.direct.run(host_, operands, context.workspace());

@@ -22,6 +22,7 @@ class OwnConvolution {
     ConvolutionPlan direct = {};
     WinogradPlan winograd = {};
     RowOperands operands = {};
+    std::int64_t scale_step = 0;
   };
 
   /// Input 0 is the image, input 2 the bias.
@@ -32,6 +33,8 @@ class OwnConvolution {
 
   /// What follows the convolution and the bias. False when own kernels cannot do that.
   bool set_ops(const std::vector<PostOp>& ops);
+  /// The input that multiplies the channels of input 0 first.
+  void set_scale(int input) { scale_ = input; }
   /// How a convolution in so many groups is computed; nothing where own kernels do not.
   std::optional<Method> method(const ConvolutionShape& shape, std::int64_t group) const;
   /// Packed once, kept by the host.
@@ -45,6 +48,7 @@ class OwnConvolution {
   const AshlarHost* host_;
   provider::TensorView weights_;
   bool winograd_;  ///< may be taken
+  int scale_ = -1;
   RowOps row_ops_;
 };
 

@@ -86,11 +86,16 @@ template <int R, int V> HWY_INLINE void StoreFinished(const Vector (&sums)[R][V]
 }
 
 template <int R, int V> void Tile(const TileOperands& t) {
-  Vector sums[R][V];
+  // Few sums would wait for themselves: each is added up in two, of even and of odd steps, which rounds less too.
+  constexpr int kChains = 2 * R * V <= kBlockRows * kPanelVectors ? 2 : 1;
+  Vector chains[kChains][R][V];
   HWY_UNROLL(8)
-  for (int r = 0; r < R; ++r) {
+  for (int n = 0; n < kChains; ++n) {
     HWY_UNROLL(8)
-    for (int v = 0; v < V; ++v) sums[r][v] = hn::Zero(kTag);
+    for (int r = 0; r < R; ++r) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < V; ++v) chains[n][r][v] = hn::Zero(kTag);
+    }
   }
   const float* a[R];
   HWY_UNROLL(8)
@@ -105,7 +110,7 @@ template <int R, int V> void Tile(const TileOperands& t) {
   const std::int64_t ahead_step = t.ahead_step;
   const int ahead_lines = t.ahead_lines;
   const std::int64_t b_stride = t.b_stride, depth = t.depth;
-  for (std::int64_t k = 0; k < depth; ++k, b += b_stride, ahead += ahead_step) {
+  const auto step = [&](std::int64_t k, Vector(&sums)[R][V]) HWY_ATTR {
     for (int l = 0; l < ahead_lines; ++l) __builtin_prefetch(ahead + l * 64, 0, 2);
     Vector x[V];
     HWY_UNROLL(8)
@@ -115,6 +120,28 @@ template <int R, int V> void Tile(const TileOperands& t) {
       const Vector y = hn::Set(kTag, a[r][k]);
       HWY_UNROLL(8)
       for (int v = 0; v < V; ++v) sums[r][v] = hn::MulAdd(y, x[v], sums[r][v]);
+    }
+    b += b_stride;
+    ahead += ahead_step;
+  };
+  for (std::int64_t line = 0; line < t.lines; ++line) {
+    std::int64_t k = 0;
+    if constexpr (kChains == 2) {
+      for (; k + 2 <= depth; k += 2) {
+        step(k, chains[0]);
+        step(k + 1, chains[1]);
+      }
+    }
+    for (; k < depth; ++k) step(k, chains[0]);
+    HWY_UNROLL(8)
+    for (int r = 0; r < R; ++r) a[r] += t.line_step;
+  }
+  auto& sums = chains[0];
+  if constexpr (kChains == 2) {
+    HWY_UNROLL(8)
+    for (int r = 0; r < R; ++r) {
+      HWY_UNROLL(8)
+      for (int v = 0; v < V; ++v) sums[r][v] = hn::Add(sums[r][v], chains[1][r][v]);
     }
   }
   if (t.finish) return StoreFinished<R, V>(sums, t);
@@ -207,9 +234,10 @@ class BlockOfB {
     }
     tile.last_lanes = columns - (width - kLanes);
   }
-  /// Packed: where the panel after the one that `tile` reads begins.
-  const float* next(std::int64_t panel, const TileOperands& tile) const {
-    return cell_.packed ? cell_.b + (panels_.first_vector(panel + 1) * kLanes) * cell_.depth + k_ * tile.b_stride : tile.b;
+  /// Packed: where row k of a panel is.
+  const float* at(std::int64_t panel, std::int64_t k) const {
+    const std::int64_t column = panels_.first_vector(panel) * kLanes, width = panels_.first_vector(panel + 1) * kLanes - column;
+    return cell_.b + column * cell_.depth + k * width;
   }
 
  private:
@@ -264,9 +292,10 @@ class Compute {
     for (std::int64_t p = first_panel; p < last_panel; ++p) {
       b.locate(p, tile);
       const std::int64_t blocks = last_block_ - first_block_;
-      const float* later = few_rows_                       ? tile.b + kAhead
-                           : first_panel + 1 == last_panel ? tile.b + tile.depth * tile.b_stride
-                                                           : b.next(p, tile);
+      const float* later = few_rows_            ? tile.b + kAhead
+                           : !cell_.packed      ? tile.b
+                           : p + 1 < last_panel ? b.at(p + 1, k)
+                                                : b.at(first_panel, k + tile.depth);
       tile.ahead_step = few_rows_ || cell_.packed ? tile.b_stride * kBytes / blocks : 0;
       tile.ahead_lines = cell_.packed && !few_rows_ ? static_cast<int>((tile.ahead_step + 63) / 64) : 1;
       const std::int64_t first_vector = panels_.first_vector(p), column = first_vector * kLanes;

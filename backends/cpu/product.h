@@ -3,8 +3,8 @@
 //
 // B is read in panels: a few vectors' width of columns, all of the depth, one row after the other. A weight is packed so once
 // (pack_panels); any other B is packed block by block as the product goes, or read in place where the rows of A are few. Blocks of A, B
-// and C stay in the caches as in K. Goto, R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008). An element of C has
-// the same bits for every number of threads.
+// and C stay in the caches as in K. Goto, R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008). C has
+// the same bits whenever the number of threads is the same.
 #pragma once
 
 #include <cstdint>

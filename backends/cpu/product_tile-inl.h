@@ -17,6 +17,7 @@ struct TileOperands {
   const float* b;
   std::int64_t b_stride;
   std::int64_t depth;
+  std::int64_t lines = 1, line_step = 0;  // the depth is so many times `depth`, in A so many elements from one to the next
   float* c;
   std::int64_t c_stride;
   std::int64_t last_lanes;  // elements of a row's last vector that exist

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transpose_block.h"
 
+#include <cstring>
+
 #include "copy.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -83,9 +85,45 @@ void transpose_squares(char* to, std::int64_t to_step, const char* from, std::in
 #endif
 }
 
+#if HWY_TARGET != HWY_SCALAR
+/// Three planes to triples, or triples to three planes, `step` bytes apart; as many whole vectors of n as there are. How many elements of a plane that was.
+template <bool kToTriples>
+std::int64_t interleave_three(char* HWY_RESTRICT to, const char* HWY_RESTRICT from, std::int64_t step, std::int64_t n) {
+  const hn::ScalableTag<std::uint32_t> d;
+  const hn::Repartition<std::uint8_t, decltype(d)> bytes;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::Vec<decltype(d)> planes[3];
+    alignas(64) std::uint32_t triples[3 * hn::MaxLanes(d)];
+    if constexpr (kToTriples) {
+      for (int k = 0; k < 3; ++k)
+        planes[k] = hn::BitCast(d, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(from + k * step + i * 4)));
+      hn::StoreInterleaved3(planes[0], planes[1], planes[2], d, triples);
+      std::memcpy(to + i * 12, triples, sizeof(triples));
+    } else {
+      std::memcpy(triples, from + i * 12, sizeof(triples));
+      hn::LoadInterleaved3(d, triples, planes[0], planes[1], planes[2]);
+      for (int k = 0; k < 3; ++k) hn::StoreU(hn::BitCast(bytes, planes[k]), bytes, reinterpret_cast<std::uint8_t*>(to + k * step + i * 4));
+    }
+  }
+  return i;
+}
+#endif
+
 template <class T>
 void transpose_elements(char* to, std::int64_t to_step, const char* from, std::int64_t from_step, std::int64_t rows, std::int64_t columns) {
   constexpr std::int64_t kSize = sizeof(T);
+#if HWY_TARGET != HWY_SCALAR
+  if (kSize == 4 && columns == 3 && to_step == 12) {
+    const std::int64_t done = interleave_three<true>(to, from, from_step, rows);
+    return transpose_narrow<T, 3>(to + done * 12, to_step, kSize, from + done * kSize, kSize, from_step, rows - done);
+  }
+  if (kSize == 4 && rows == 3 && from_step == 12) {
+    const std::int64_t done = interleave_three<false>(to, from, to_step, columns);
+    return transpose_narrow<T, 3>(to + done * kSize, kSize, to_step, from + done * 12, from_step, kSize, columns - done);
+  }
+#endif
   if (columns == 2) return transpose_narrow<T, 2>(to, to_step, kSize, from, kSize, from_step, rows);
   if (columns == 3) return transpose_narrow<T, 3>(to, to_step, kSize, from, kSize, from_step, rows);
   if (rows == 2) return transpose_narrow<T, 2>(to, kSize, to_step, from, from_step, kSize, columns);

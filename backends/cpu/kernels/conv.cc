@@ -115,6 +115,12 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
   void set(const Settings& settings) override { settings_ = settings; }
   LayoutRule layout_rule() const override { return LayoutRule::kPrefers; }
 
+  bool scales_input() const override {
+    return !kTransposed && settings_.own_convolutions && constant_ && constant_->has_data() && group_ == 1 && scale_ < 0 &&
+           ops_.size() + 1 < RowOps::kMost && planned_weight_.product(2, planned_weight_.rank()) == 1 && planned_weight_.rank() <= 4 &&
+           attributes_.slides_by_one();
+  }
+  void set_input_scale(int input) override { scale_ = input; }
   bool fuse(const PostOp& op) override {
     if (fuses_) ops_.push_back(op);
     return fuses_;
@@ -126,6 +132,7 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
     if (!constant_ || !constant_->has_data()) return;
     if (!kTransposed && settings_.own_convolutions && !own_.emplace(host_, *constant_, has_bias_, settings_.winograd).set_ops(ops_))
       own_.reset();
+    if (scale_ >= 0) own_->set_scale(scale_);
     try {
       plan();
     } catch (const provider::Failure&) {
@@ -147,6 +154,7 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
     if (const auto own = own_method(s); own && lies_last(context, s)) bound->own = own_->bind(context, *own, own_shape(s), s.output);
     else if (takes_onednn(s)) bind_onednn(context, *bound);
     else if (constant_) bound->weight = context.input(1).values<float>();
+    check(scale_ < 0 || bound->own || s.output.count() == 0, "an image of shape ", s.input, " cannot be scaled on the way");
     context.set_binding(std::move(bound));
   }
 
@@ -429,6 +437,7 @@ template <bool kTransposed> class Convolution final : public CpuKernel {
   std::optional<TensorView> constant_;  ///< the weights where they are constant and oneDNN takes them
   std::optional<OwnConvolution> own_;
   Settings settings_;
+  int scale_ = -1;  ///< the input that multiplies the channels of input 0 first
   std::vector<PostOp> ops_;
   Layout output_layout_ = kPlain;
   memory::desc planned_desc_;  ///< of constant weights; zero while there are none

@@ -212,9 +212,10 @@ class Reduce : public CpuKernel {
       : keepdims_(node.integer("keepdims", 1) != 0), noop_(node.integer("noop_with_empty_axes") != 0) {
     if (!node.has_input(1)) axes_.emplace();
     else if (const auto constant = node.input(1).constant()) axes_ = constant->indices();
+    reads_ = !keepdims_ && axes_ && keeps_order(*axes_, node.input(0).rank());
   }
   std::uint64_t bind_reads() const override { return axes_ ? 0 : 2; }
-  LayoutRule layout_rule() const override { return keepdims_ ? LayoutRule::kFollows : LayoutRule::kPlain; }
+  LayoutRule layout_rule() const override { return keepdims_ ? LayoutRule::kFollows : reads_ ? LayoutRule::kReads : LayoutRule::kPlain; }
 
   void bind(provider::BindContext& context) const override {
     const auto x = context.input(0);
@@ -247,8 +248,19 @@ class Reduce : public CpuKernel {
   }
 
  private:
+  /// Whether the dimensions that are left have one order in both layouts: channels go, or all behind them.
+  static bool keeps_order(const std::vector<std::int64_t>& axes, int rank) {
+    if (rank < 3) return false;
+    std::array<bool, ASHLAR_MAX_RANK> gone{};
+    for (const std::int64_t axis : axes) {
+      if (axis < -rank || axis >= rank) return false;
+      gone[static_cast<std::size_t>(axis < 0 ? axis + rank : axis)] = true;
+    }
+    return gone[1] || std::all_of(gone.begin() + 2, gone.begin() + rank, [](bool g) { return g; });
+  }
+
   std::optional<std::vector<std::int64_t>> axes_;  ///< known before any run
-  bool keepdims_, noop_;
+  bool keepdims_, noop_, reads_ = false;
 };
 
 template <Fold kFold, Operator::Finish kFinish> class FoldKernel final : public Reduce {

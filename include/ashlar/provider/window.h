@@ -58,6 +58,12 @@ class WindowAttributes {
     return true;
   }
 
+  /// True when strides are 1 and no padding is asked for by numbers.
+  bool slides_by_one() const {
+    return std::all_of(strides_.begin(), strides_.end(), [](std::int64_t s) { return s == 1; }) &&
+           std::all_of(pads_.begin(), pads_.end(), [](std::int64_t p) { return p == 0; });
+  }
+
   /// The window over x that kernel_shape describes.
   Window slide(const Dims& x) const { return slide(x, Dims(std::span<const std::int64_t>(kernel_))); }
 
