@@ -17,12 +17,12 @@
 #define ASHLAR_CPU_CONVOLUTION_ONCE
 namespace ashlar::cpu {
 
-constexpr std::int64_t kMostRun = 128;  // of the depth that a panel's slice in the first cache has
+constexpr std::int64_t kMostRun = 128;  // of the depth that is added up in one go
 constexpr std::int64_t kGroupRows = 144;
 constexpr std::int64_t kMostBlockRows = 8;           // of the micro-kernel
 constexpr std::int64_t kAhead = 1024;                // floats before the reader, where weights are read once
 constexpr std::int64_t kResidentFloats = 128 << 10;  // of rows that stay in the second cache while all panels pass by
-constexpr std::int64_t kShallow = 48;                // a line of taps that is shorter is gathered
+constexpr std::int64_t kFewChannels = 32;            // that are not worth a slice of the depth for each tap
 
 /// How the windows of a shape are read.
 enum class Reading {
@@ -36,7 +36,7 @@ constexpr Reading reading(const ConvolutionShape& s) {
   if (s.kernel_height * s.kernel_width == 1 && s.stride_height == 1 && s.stride_width == 1 && s.top == 0 && s.left == 0 &&
       s.out_height == s.height && s.out_width == s.width)
     return Reading::kRows;
-  return s.inputs * s.kernel_width < kShallow ? Reading::kLines : Reading::kTaps;
+  return s.inputs < kFewChannels ? Reading::kLines : Reading::kTaps;
 }
 
 struct ConvolutionCell {

@@ -47,12 +47,13 @@ HWY_BEFORE_NAMESPACE();
 namespace ashlar::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr std::int64_t kDepthBlock = 128;
+constexpr std::int64_t kDepthBlock = 384;    // of packed panels, which pass by from the second cache
+constexpr std::int64_t kScratchDepth = 128;  // of those that are packed on the way
 constexpr std::int64_t kRowBlockGroup = 144 / kBlockRows;
 constexpr std::int64_t kPanelGroup = 512 / (kLanes * kPanelVectors);
 constexpr std::int64_t kAhead = 1024;                // floats before the reader, where each is read once
 constexpr std::int64_t kResidentFloats = 128 << 10;  // of A that stay in the second cache while all panels pass by
-constexpr std::int64_t kScratchFloats = kDepthBlock * kPanelGroup * kPanelVectors * kLanes;
+constexpr std::int64_t kScratchFloats = kScratchDepth * kPanelGroup * kPanelVectors * kLanes;
 
 /// The first `lanes` elements of v to `to`, added to what it holds or not; touches nothing behind them.
 HWY_INLINE void StoreLast(Vector v, float* to, std::int64_t lanes, bool add) {
@@ -255,7 +256,8 @@ class Compute {
   explicit Compute(const ProductCell& cell)
       : cell_(cell), panels_(cell.columns),
         few_rows_(std::min(cell.rows, cell.last_block * kBlockRows) - cell.first_block * kBlockRows <= kBlockRows),
-        slices_(few_rows_ && cell.packed ? 1 : std::max<std::int64_t>(1, (cell.depth + kDepthBlock - 1) / kDepthBlock)) {}
+        slices_(few_rows_ && cell.packed ? 1
+                                         : std::max<std::int64_t>(1, (cell.depth - 1) / (cell.packed ? kDepthBlock : kScratchDepth) + 1)) {}
 
   void run() {
     for (first_block_ = cell_.first_block; first_block_ < cell_.last_block; first_block_ += kRowBlockGroup) {
