@@ -124,10 +124,7 @@ class Convolve {
       const float* from = cell_.operands.x + (row_ + i) * depth_;
       const float* factor = cell_.operands.scale + (row_ + i) / (s_.height * s_.width) * cell_.operands.scale_step;
       std::int64_t c = k;
-      for (; c + kLanes <= end; c += kLanes) {
-        __builtin_prefetch(from + c + end - k);  // for the next slice
-        hn::StoreU(hn::Mul(hn::LoadU(kTag, from + c), hn::LoadU(kTag, factor + c)), kTag, to + c - k);
-      }
+      for (; c + kLanes <= end; c += kLanes) hn::StoreU(hn::Mul(hn::LoadU(kTag, from + c), hn::LoadU(kTag, factor + c)), kTag, to + c - k);
       for (; c < end; ++c) to[c - k] = from[c] * factor[c];
     }
   }

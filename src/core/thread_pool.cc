@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <chrono>
 #include <climits>
 #include <cstddef>
@@ -93,9 +94,12 @@ void ThreadPool::parallel_for(int threads, std::int64_t count, std::int64_t grai
   job_ = job;
   caller_sleeps_.store(false, std::memory_order_relaxed);
   unfinished_.store(chunks, std::memory_order_relaxed);
+  for (int first = 0; first < job.chunks; first += 64)
+    unclaimed_[static_cast<std::size_t>(first / 64)].store(~std::uint64_t{0} >> (64 - std::min(64, job.chunks - first)),
+                                                           std::memory_order_relaxed);
   open_.store(chunks, std::memory_order_seq_cst);  // before sleepers_ is read: a worker counts itself, then looks here
   wake(job.chunks);
-  const auto own = static_cast<std::uint32_t>(run_chunks());
+  const auto own = static_cast<std::uint32_t>(run_chunks(0));
   if (unfinished_.fetch_sub(own, std::memory_order_acq_rel) != own &&
       !spin_until([&] { return unfinished_.load(std::memory_order_acquire) == 0; })) {
     caller_sleeps_.store(true, std::memory_order_seq_cst);
@@ -106,16 +110,29 @@ void ThreadPool::parallel_for(int threads, std::int64_t count, std::int64_t grai
 
 /// Claims and runs chunks while there are any; how many. What is in job_ may be read after a claim and until the chunk is finished: the
 /// job cannot end before.
-int ThreadPool::run_chunks() {
+int ThreadPool::run_chunks(int thread) {
   int done = 0;
   std::uint32_t open = open_.load(std::memory_order_relaxed);
   while (open > 0) {
     if (!open_.compare_exchange_weak(open, open - 1, std::memory_order_acquire, std::memory_order_relaxed)) continue;
-    job_.run(job_.chunks - static_cast<int>(open));
+    job_.run(claim(thread));
     ++done;
     open = open_.load(std::memory_order_relaxed);
   }
   return done;
+}
+
+/// The chunk for one that open_ granted: the thread's own, else any.
+int ThreadPool::claim(int thread) {
+  const auto take = [&](int chunk) {
+    const std::uint64_t bit = std::uint64_t{1} << (chunk % 64);
+    return (unclaimed_[static_cast<std::size_t>(chunk / 64)].fetch_and(~bit, std::memory_order_relaxed) & bit) != 0;
+  };
+  if (thread < job_.chunks && take(thread)) return thread;
+  for (;;)
+    for (int word = 0; word * 64 < job_.chunks; ++word)
+      for (std::uint64_t left; (left = unclaimed_[static_cast<std::size_t>(word)].load(std::memory_order_relaxed)) != 0;)
+        if (const int chunk = word * 64 + std::countr_zero(left); take(chunk)) return chunk;
 }
 
 void ThreadPool::finish(std::uint32_t done) {
@@ -141,10 +158,11 @@ template <class Condition> bool ThreadPool::spin_until(Condition condition) cons
   return false;
 }
 
-void* ThreadPool::worker(void*) {
+void* ThreadPool::worker(void* number) {
+  const auto thread = static_cast<int>(reinterpret_cast<std::intptr_t>(number));
   ThreadPool& pool = instance_;
   for (;;) {
-    if (const int done = pool.run_chunks()) pool.finish(static_cast<std::uint32_t>(done));
+    if (const int done = pool.run_chunks(thread)) pool.finish(static_cast<std::uint32_t>(done));
     if (pool.spin_until([&] { return pool.open_.load(std::memory_order_relaxed) > 0; })) continue;
     pool.sleepers_.fetch_add(1, std::memory_order_seq_cst);
     while (pool.open_.load(std::memory_order_seq_cst) == 0) sleep_while(pool.open_, 0);
@@ -160,7 +178,9 @@ void ThreadPool::start_workers(int wanted) {
   if (pthread_attr_init(&attributes) != 0) return;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   const SignalsBlocked blocked;
-  for (pthread_t thread; workers_ < wanted && pthread_create(&thread, &attributes, worker, nullptr) == 0; ++workers_)
+  for (pthread_t thread;
+       workers_ < wanted && pthread_create(&thread, &attributes, worker, reinterpret_cast<void*>(std::intptr_t{workers_ + 1})) == 0;
+       ++workers_)
     pthread_setname_np(thread, "ashlar");
   pthread_attr_destroy(&attributes);
   crowded_.store(workers_ >= processors(), std::memory_order_relaxed);

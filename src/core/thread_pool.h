@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -22,7 +23,8 @@ class ThreadPool {
   /// Runs `body` once for each chunk of [0, count) and returns when all are done, their writes visible. The caller takes part; workers are
   /// started as a call first needs them, and where the system refuses one, those that are there do its share. A call made while the
   /// pool is at work (from inside a body, or by another thread) runs its chunks in order on its own thread. Workers take the
-  /// caller's rounding and denormal mode, so what a chunk computes does not depend on who runs it.
+  /// caller's rounding and denormal mode, so what a chunk computes does not depend on who runs it. Chunk 0 is the caller's and chunk i worker
+  /// i's if they come in time: in a row of calls, parts of the same data stay with the same caches.
   void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body body, void* context) noexcept;
 
   /// Into how many chunks a call divides [0, count): min(threads, ceil(count / grain)), with `threads` between 1 and kMaxThreads and
@@ -52,7 +54,8 @@ class ThreadPool {
   static void after_fork();
   void start_workers(int wanted);
   void wake(int chunks);
-  int run_chunks();
+  int run_chunks(int thread);
+  int claim(int thread);
   void finish(std::uint32_t done);
   template <class Condition> bool spin_until(Condition condition) const;
 
@@ -60,9 +63,10 @@ class ThreadPool {
   int workers_ = 0;
   int wanted_ = 0;
   bool watches_fork_ = false;
-  Job job_;                                               // read by a worker only while it has a chunk of it
-  alignas(64) std::atomic<std::uint32_t> open_{0};        // chunks nobody has claimed; idle workers sleep on it
-  alignas(64) std::atomic<std::uint32_t> unfinished_{0};  // chunks not yet done; the caller sleeps on it
+  Job job_;                                                                           // read by a worker only while it has a chunk of it
+  alignas(64) std::atomic<std::uint32_t> open_{0};                                    // chunks nobody has claimed; idle workers sleep on it
+  alignas(64) std::array<std::atomic<std::uint64_t>, kMaxThreads / 64> unclaimed_{};  // a bit each
+  alignas(64) std::atomic<std::uint32_t> unfinished_{0};                              // chunks not yet done; the caller sleeps on it
   std::atomic<bool> caller_sleeps_{false};
   alignas(64) std::atomic<int> sleepers_{0};
   std::atomic<bool> crowded_{false};  // more threads than processors
