@@ -65,12 +65,12 @@ HWY_INLINE void Vectors(const Strip& t, std::int64_t c, [[maybe_unused]] std::in
         if (j - p * S >= 0 && j - p * S < K) sums[p] = hn::MulAdd(x, taps[j - p * S < 0 || j - p * S >= K ? 0 : j - p * S], sums[p]);
     }
   }
-  const V low = hn::Set(kFloats, t.o.finish.low), high = hn::Set(kFloats, t.o.finish.high);
+  const Finishing<Tag> finished(t.o.finish);
   HWY_UNROLL(8)
   for (int p = 0; p < P; ++p) {
     V y = hn::Add(sums[p], bias);
     if (t.o.finish.residual) y = hn::Add(y, load(t.o.finish.residual + t.offset + p * channels + c));
-    y = hn::Min(high, hn::Max(low, y));  // in this order NaN stays
+    y = finished(y);
     if constexpr (kPart) StorePart(kFloats, y, t.y + p * channels + c, count);
     else hn::StoreU(y, kFloats, t.y + p * channels + c);
   }

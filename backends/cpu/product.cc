@@ -70,7 +70,8 @@ HWY_INLINE void StoreLast(Vector v, float* to, std::int64_t lanes, bool add) {
 /// Stores clip(sums + bias + residual), what C holds added where the tile says so.
 template <int R, int V> HWY_INLINE void StoreFinished(const Vector (&sums)[R][V], const TileOperands& t) {
   const Finish& f = *t.finish;
-  const Vector low = hn::Set(kTag, f.low), high = hn::Set(kTag, f.high), zero = hn::Zero(kTag);
+  const Finishing<FloatTag> finished(f);
+  const Vector zero = hn::Zero(kTag);
   HWY_UNROLL(8)
   for (int v = 0; v < V; ++v) {
     const std::int64_t lanes = v + 1 < V ? kLanes : t.last_lanes;
@@ -81,7 +82,7 @@ template <int R, int V> HWY_INLINE void StoreFinished(const Vector (&sums)[R][V]
       Vector y = hn::Add(sums[r][v], bias);
       if (t.add) y = hn::Add(y, LoadPart(kTag, to, lanes, zero));
       if (f.residual) y = hn::Add(y, LoadPart(kTag, f.residual + r * t.c_stride + v * kLanes, lanes, zero));
-      StorePart(kTag, hn::Min(high, hn::Max(low, y)), to, lanes);  // in this order NaN stays
+      StorePart(kTag, finished(y), to, lanes);
     }
   }
 }

@@ -22,16 +22,21 @@ std::uint64_t packed_panel_bytes(std::int64_t depth, std::int64_t columns);
 void pack_panels(const void* b, std::int64_t row_stride, std::int64_t column_stride, std::int64_t depth, std::int64_t columns, float scale,
                  void* to);
 
-/// What is done to elements of C as their sums become whole: clip(C + bias + residual).
+/// What is done to elements of C as their sums become whole: y = clip(C + bias + residual), then y * min(max(slope * y + offset, 0), 1)
+/// where the slope is not 0.
 struct Finish {
   const float* bias = nullptr;                                                                         ///< by column, or null
   const float* residual = nullptr;                                                                     ///< as C lies, or null
   float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();  ///< NaN stays
+  float slope = 0, offset = 0;
 
-  bool nothing() const { return !bias && !residual && low == -std::numeric_limits<float>::infinity() && high == -low; }
-  /// Of a part of C that begins `column` columns and `offset` elements behind.
-  Finish at(std::int64_t column, std::int64_t offset) const {
-    return {bias ? bias + column : nullptr, residual ? residual + offset : nullptr, low, high};
+  bool nothing() const { return !bias && !residual && low == -std::numeric_limits<float>::infinity() && high == -low && slope == 0; }
+  /// Of a part of C that begins `column` columns and `place` elements behind.
+  Finish at(std::int64_t column, std::int64_t place) const {
+    Finish part = *this;
+    if (bias) part.bias += column;
+    if (residual) part.residual += place;
+    return part;
   }
 };
 

@@ -42,6 +42,26 @@ template <class D, class V> HWY_INLINE void StorePart(D d, V v, float* to, std::
 #endif
 }
 
+/// The part of Finish (product.h) that follows the sums, by vectors.
+template <class D> class Finishing {
+ public:
+  using V = hn::Vec<D>;
+  template <class F>
+  explicit Finishing(const F& f)
+      : low_(hn::Set(D(), f.low)), high_(hn::Set(D(), f.high)), slope_(hn::Set(D(), f.slope)), offset_(hn::Set(D(), f.offset)),
+        gates_(f.slope != 0) {}
+  HWY_INLINE V operator()(V y) const {
+    y = hn::Min(high_, hn::Max(low_, y));  // in this order NaN stays
+    if (!gates_) return y;
+    const V gate = hn::Min(hn::Set(D(), 1.0f), hn::Max(hn::Zero(D()), hn::MulAdd(slope_, y, offset_)));
+    return hn::Mul(y, gate);
+  }
+
+ private:
+  V low_, high_, slope_, offset_;
+  bool gates_;
+};
+
 /// e^x for x <= 0 and NaN; Cephes' expf (S. Moshier): x = k ln 2 + r, a polynomial for e^r, 2^k by adding to the exponent.
 template <class D, class V> HWY_INLINE V ExpOfNegative(D d, V x) {
   const hn::RebindToSigned<D> di;

@@ -102,6 +102,7 @@ RowOperands::RowOperands(const RowOps& ops, const provider::BindContext& context
   next([&](const RowOps::Op& op, const Operand& operand) { return adds(op) && operand.bias; }, &bias_);
   next([&](const RowOps::Op& op, const Operand& operand) { return adds(op) && operand.whole; }, &residual_);
   next([&](const RowOps::Op& op, const Operand&) { return op.kind == PostOp::Kind::kRelu || op.kind == PostOp::Kind::kClip; }, &clip_);
+  next([&](const RowOps::Op& op, const Operand&) { return op.kind == PostOp::Kind::kHardSwish; }, &gate_);
 }
 
 RowRun::RowRun(const RowOps& ops, const RowOperands& operands, const provider::RunContext& context) : ops_(ops), operands_(operands) {
@@ -114,6 +115,7 @@ Finish RowRun::finish() const {
   Finish out;
   if (operands_.bias_ >= 0) out.bias = at(pointers_, operands_.bias_);
   if (operands_.residual_ >= 0) out.residual = at(pointers_, operands_.residual_);
+  if (operands_.gate_ >= 0) out.slope = 1.0f / 6, out.offset = 0.5f;
   if (operands_.clip_ < 0) return out;
   const RowOps::Op& clip = at(ops_.ops(), operands_.clip_);
   const bool relu = clip.kind == PostOp::Kind::kRelu;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operators that follow a float32 product in one step: absorbed ones (PostOp), and what Gemm itself adds. A bias, a residual and a clip that
+// The operators that follow a float32 product in one step: absorbed ones (PostOp), and what Gemm itself adds. A bias, a residual, a clip and a HardSwish that
 // come first are done to sums as they are stored (Finish), the others to pieces of rows while those are in the cache (Epilogue).
 #pragma once
 
@@ -58,9 +58,9 @@ class RowOperands {
     bool bias = false;        // the same for all rows
     bool whole = false;       // as C lies
   };
-  std::vector<Operand> operands_;              // one an op
-  std::size_t finished_ = 0;                   // ops that are Finish's
-  int bias_ = -1, residual_ = -1, clip_ = -1;  // which those are
+  std::vector<Operand> operands_;                          // one an op
+  std::size_t finished_ = 0;                               // ops that are Finish's
+  int bias_ = -1, residual_ = -1, clip_ = -1, gate_ = -1;  // which those are
 };
 
 /// One run of them. Lives on the stack of run.

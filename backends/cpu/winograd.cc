@@ -115,7 +115,7 @@ void TransformInput(const WinogradTiles& t, const float* x, float* to) {
 void TransformOutput(const WinogradTiles& t, const float* from, const ConvolutionOperands& o) {
   const ConvolutionShape& s = t.shape;
   const std::int64_t stride = padded(s.outputs), point = t.block_count * stride;
-  const V low = hn::Set(kFloats, o.finish.low), high = hn::Set(kFloats, o.finish.high);
+  const Finishing<Tag> finished(o.finish);
   for (std::int64_t tile = t.first; tile < t.last; ++tile) {
     const Place at(s, tile);
     const std::int64_t rows = std::min(kTile, s.out_height - at.row), columns = std::min(kTile, s.out_width - at.column);
@@ -136,7 +136,7 @@ void TransformOutput(const WinogradTiles& t, const float* from, const Convolutio
           const std::int64_t offset = (pixel + i * s.out_width + j) * s.outputs + c;
           V v = hn::Add(out[i * kTile + j], bias);
           if (o.finish.residual) v = hn::Add(v, LoadPart(kFloats, o.finish.residual + offset, count, hn::Zero(kFloats)));
-          StorePart(kFloats, hn::Min(high, hn::Max(low, v)), o.y + offset, count);  // in this order NaN stays
+          StorePart(kFloats, finished(v), o.y + offset, count);
         }
     }
     if (!o.epilogue.apply) continue;
