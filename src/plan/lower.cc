@@ -267,7 +267,8 @@ class Lowering {
     }
   }
 
-  /// A constant whose data nobody reads at a run stays as it is in the file; others are brought to an address that suits their elements.
+  /// A constant stays as it is in the file when nobody reads its data at a run, or only who can from any address; others are brought to one that suits
+  /// their elements.
   void add_constants() {
     std::set<Slot> read(plan_->outputs.begin(), plan_->outputs.end()), known;
     for (const Step& step : plan_->steps) {
@@ -280,7 +281,7 @@ class Lowering {
         continue;
       }
       for (std::size_t i = 0; i < step.inputs.size(); ++i)
-        if (i >= 64 || (step.provider_step->shape_only >> i & 1) == 0) read.insert(step.inputs[i]);
+        if (i >= 64 || ((step.provider_step->shape_only | step.provider_step->unaligned) >> i & 1) == 0) read.insert(step.inputs[i]);
     }
     known.insert(read.begin(), read.end());
     for (const Slot s : known) {

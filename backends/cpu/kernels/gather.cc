@@ -46,7 +46,9 @@ class Gather final : public Kernel {
  public:
   explicit Gather(const NodeView& node) : axis_(node.integer("axis", 0)) {
     if (const auto indices = node.input(1).constant(); indices && indices->count() == 1) index_ = indices->indices()[0];
+    unaligned_ = !index_ && node.input(0).dtype() != DType::kString;  // with one index the output may be a view
   }
+  std::uint64_t unaligned() const override { return unaligned_ ? 1 : 0; }
 
   void bind(BindContext& context) const override {
     const Dims in = context.input(0).dims();
@@ -101,6 +103,7 @@ class Gather final : public Kernel {
 
   std::int64_t axis_;
   std::optional<std::int64_t> index_;
+  bool unaligned_;
 };
 
 class GatherElements final : public Kernel {

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define ASHLAR_ABI_VERSION 0u
-#define ASHLAR_ABI_LAYOUT 0x08dff594u /* a checksum of every struct, constant and signature below; a test says its value */
+#define ASHLAR_ABI_LAYOUT 0xf98b04bbu /* a checksum of every struct, constant and signature below; a test says its value */
 #define ASHLAR_MAX_RANK 16
 #define ASHLAR_NONE 0xffffffffu /* an absent value or node */
 #define ASHLAR_NO_OFFSET UINT64_MAX
@@ -60,8 +60,8 @@ typedef struct AshlarString {
 
 /* A tensor. dtype is a number of ONNX's TensorProto.DataType. Elements are dense and row-major when layout is 0; sub-byte
  * elements are packed, the first in the low bits. Operands of a run are aligned for their elements and no further: a view, an input
- * stored inside another output and a caller's memory begin anywhere. Constants in a graph view may lie at any address of a mapped
- * file: read those with memcpy. data is an address of `space`. The data of a string tensor is opaque: use AshlarHost::string_get
+ * stored inside another output and a caller's memory begin anywhere. Constants in a graph view, and operands that a step says it reads
+ * unaligned, may lie at any address of a mapped file: read those with memcpy. data is an address of `space`. The data of a string tensor is opaque: use AshlarHost::string_get
  * and string_set; string tensors live in host memory. */
 typedef struct AshlarTensor {
   uint32_t struct_size;
@@ -245,6 +245,8 @@ typedef struct AshlarStep {
   uint64_t bind_reads; /* bit i: bind reads the data of input i (a target shape, axes, ...) */
   uint64_t
       shape_only; /* bit i: run does not read the data of input i (a constant that was packed, a target shape); bind may, from any address */
+  uint64_t
+      unaligned; /* bit i: run reads input i at whatever address a file has it; else a constant is copied where that does not suit its elements */
   AshlarCode (*bind)(void* context, AshlarBindArgs* args, AshlarStatus* status);
   AshlarCode (*run)(void* context, const AshlarRunArgs* args, AshlarStatus* status);
   void (*release_binding)(void* context, void* binding); /* may be null */

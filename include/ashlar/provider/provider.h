@@ -315,6 +315,8 @@ class Kernel {
   virtual std::uint64_t bind_reads() const { return 0; }
   /// Bit i set: run does not read the data of input i (a constant that was packed, a target shape). It may then lie at any address.
   virtual std::uint64_t shape_only() const { return 0; }
+  /// Bit i set: run reads input i at any address, also one that its elements must not have (a large table in a file).
+  virtual std::uint64_t unaligned() const { return 0; }
   /// Bit i set: output 0 may take the storage of input i when that is used no more.
   virtual std::uint64_t in_place() const { return 0; }
   /// Bit i set: run reads input i in host memory, though the kernel works on a queue.

@@ -300,6 +300,7 @@ template <class P> class TableProvider {
         step.output_count = static_cast<std::uint32_t>(context.step.outputs.size());
         step.bind_reads = kernel.bind_reads();
         step.shape_only = kernel.shape_only();
+        step.unaligned = kernel.unaligned();
         step.in_place = kernel.in_place();
         step.bind = &bind;
         step.run = &run;
