@@ -242,7 +242,7 @@ HWY_EXPORT(ConvolveCell);
 
 namespace {
 
-constexpr double kSlotWork = 1e6;  // multiplications that a slot is worth
+constexpr double kSlotWork = 4e5;  // multiplications that a slot is worth
 
 std::int64_t aligned(std::int64_t floats) { return (floats + 15) / 16 * 16; }
 std::int64_t scratch_floats(const ConvolutionShape& s) {

@@ -12,8 +12,14 @@ bool OwnConvolution::set_ops(const std::vector<PostOp>& ops) {
 }
 
 std::optional<OwnConvolution::Method> OwnConvolution::method(const ConvolutionShape& shape, std::int64_t group) const {
-  if (group == 1) return winograd_ && winograd_takes(shape) && winograd_pays(shape, host_->threads) ? Method::kWinograd : Method::kDirect;
-  if (group == shape.inputs && depthwise_takes(shape)) return Method::kDepthwise;
+  // Where pixels are many, the code that oneDNN generates for a shape is ahead of own kernels, but for Winograd's algorithm:
+  // benchmarks/convolution_benchmark.cc.
+  constexpr std::int64_t kFewPixels = 256;
+  const bool few = shape.pixels() <= kFewPixels;
+  if (scale_ >= 0) return Method::kDirect;
+  if (group == 1 && winograd_ && winograd_takes(shape) && winograd_pays(shape, host_->threads)) return Method::kWinograd;
+  if (group == 1 && few) return Method::kDirect;
+  if (group == shape.inputs && few && depthwise_takes(shape)) return Method::kDepthwise;
   return std::nullopt;
 }
 

@@ -35,7 +35,7 @@ class OwnConvolution {
   bool set_ops(const std::vector<PostOp>& ops);
   /// The input that multiplies the channels of input 0 first.
   void set_scale(int input) { scale_ = input; }
-  /// How a convolution in so many groups is computed; nothing where own kernels do not.
+  /// How a convolution in so many groups is computed; nothing where own kernels do not, or oneDNN is faster.
   std::optional<Method> method(const ConvolutionShape& shape, std::int64_t group) const;
   /// Packed once, kept by the host.
   const void* packed(Method method, const ConvolutionShape& shape) const;

@@ -354,7 +354,7 @@ const ProductGeometry& geometry() {
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return a / b + (a % b != 0); }
 
 /// A slot is worth so many multiplications, or so many elements of B where few rows share them.
-constexpr double kSlotWork = 2e6, kSlotReads = 1e5;
+constexpr double kSlotWork = 5e5, kSlotReads = 1e5;
 
 }  // namespace
 
