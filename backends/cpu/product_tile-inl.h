@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The micro-kernel that float32 products are made of, for files compiled per instruction set (simd.h): included there between
-// foreach_target.h and the use. It is defined in product.cc.
+// foreach_target.h and the use. It is defined in product_tile.cc.
 #ifndef ASHLAR_CPU_PRODUCT_TILE_ONCE
 #define ASHLAR_CPU_PRODUCT_TILE_ONCE
 #include <array>
