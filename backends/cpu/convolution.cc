@@ -262,11 +262,12 @@ void pack_convolution(const void* weights, const ConvolutionShape& s, void* to) 
   if (taps == 1) return pack_panels(weights, 1, depth, depth, s.outputs, 1, to);
   // From [output, input, tap] to [output, tap, input].
   std::vector<float> rows(static_cast<std::size_t>(s.outputs * depth));
+  const auto* from = static_cast<const char*>(weights);
   for (std::int64_t o = 0; o < s.outputs; ++o)
     for (std::int64_t c = 0; c < s.inputs; ++c)
       for (std::int64_t tap = 0; tap < taps; ++tap)
         std::memcpy(&rows[static_cast<std::size_t>(o * depth + tap * s.inputs + c)],
-                    static_cast<const float*>(weights) + (o * s.inputs + c) * taps + tap, sizeof(float));
+                    from + ((o * s.inputs + c) * taps + tap) * static_cast<std::int64_t>(sizeof(float)), sizeof(float));
   pack_panels(rows.data(), 1, depth, depth, s.outputs, 1, to);
 }
 

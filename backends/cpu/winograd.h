@@ -14,7 +14,7 @@ namespace ashlar::cpu {
 
 /// Whether it is a convolution of that kind.
 bool winograd_takes(const ConvolutionShape& shape);
-/// Whether this is faster than ConvolutionPlan, for one that it takes: by a model of both that benchmarks/convolution_benchmark.cc was measured for.
+/// Whether this is faster than a direct convolution, for one that it takes: by a model of both, whose constants follow benchmarks/convolution_benchmark.cc.
 bool winograd_pays(const ConvolutionShape& shape, int threads);
 
 /// Transformed weights. Packed for this machine's instruction set: panel_layout().
@@ -34,8 +34,8 @@ class WinogradPlan {
   ConvolutionShape shape_;
   int threads_ = 1;
   std::int64_t tiles_ = 0;
-  std::int64_t slots_ = 1, block_ = 1;  ///< one slot: all threads work on a block of tiles; else each slot has blocks of its own
-  bool together_ = false;
+  std::int64_t slots_ = 1, block_ = 1;  ///< tiles of a block
+  bool together_ = false;               ///< all threads work on one block; else each slot has blocks of its own
 };
 
 }  // namespace ashlar::cpu
