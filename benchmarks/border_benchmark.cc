@@ -88,7 +88,7 @@ void BM_BorderCalls(benchmark::State& state) {
   if (table->prepare(instance, &graph, nodes, 1, &program, &status)) return state.SkipWithError(status.message);
   const AshlarStep& step = *program.steps;
   std::vector<float> data(static_cast<std::size_t>(state.range(0)) + 1);
-  AshlarTensor x{sizeof(AshlarTensor), 1, 1, 0, dims, nullptr, 1, 4, 0}, y = x;
+  AshlarTensor x{sizeof(AshlarTensor), 1, 1, 0, dims, nullptr, 1, 4, 0, 0}, y = x;
   const AshlarTensor* inputs[] = {&x};
   AshlarTensor* outputs[] = {&y};
   AshlarRunArgs args{};

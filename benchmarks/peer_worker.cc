@@ -5,8 +5,11 @@
 // model is opened to the first result, and the process's peak resident memory then. After that it answers each line of standard input:
 //   run N      N runs over the sets in turn: a JSON list of N latencies in microseconds, each from inputs in the caller's memory (binding
 //              them included) to outputs readable there
+//   trace N    N traced runs of set 0: {"wall_us", "steps": [{"node", "op", "kernel", "outputs", "us", "operations", "bytes"}, ...]}, medians
+//              of the wall time and of each step's; bytes are read and written
 //   out DIR    runs every set and writes DIR/K/J.npy, J = the output's index in the graph: prints "done"
 // One Run serves all sets. Exit status: 0 at the end of the input, 1 for an error.
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstddef>
@@ -23,6 +26,7 @@
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include <ashlar/ashlar.h>
 
@@ -83,8 +87,9 @@ class Worker {
     const std::string_view verb = line.substr(0, space);
     const std::string_view argument = space == line.npos ? "" : line.substr(space + 1);
     if (verb == "run" && !argument.empty()) time_runs(argument);
+    else if (verb == "trace" && !argument.empty()) trace_runs(argument);
     else if (verb == "out" && !argument.empty()) write_outputs(fs::path(argument));
-    else fail("'{}' is neither 'run N' nor 'out DIR'", line);
+    else fail("'{}' is neither 'run N', 'trace N' nor 'out DIR'", line);
   }
 
  private:
@@ -103,11 +108,15 @@ class Worker {
     (*run_)();
   }
 
-  void time_runs(std::string_view text) {
+  static std::size_t count_of(std::string_view verb, std::string_view text) {
     std::size_t count = 0;
     const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), count);
-    if (code != std::errc() || end != text.data() + text.size()) fail("run {}: not a number of runs", text);
-    std::vector<double> latencies(count);
+    if (code != std::errc() || end != text.data() + text.size()) fail("{} {}: not a number of runs", verb, text);
+    return count;
+  }
+
+  void time_runs(std::string_view text) {
+    std::vector<double> latencies(count_of("run", text));
     for (double& latency : latencies) {
       const Clock::time_point start = Clock::now();
       run(turn_);
@@ -115,6 +124,36 @@ class Worker {
       turn_ = (turn_ + 1) % sets_.size();
     }
     fmt::print("[{:.3f}]\n", fmt::join(latencies, ", "));
+  }
+
+  void trace_runs(std::string_view text) {
+    for (int warm = 0; warm < 3; ++warm) run(0);  // the shapes' plan is kept, so that every run has the same steps
+    std::vector<double> walls;
+    std::vector<std::vector<double>> times;
+    ashlar::Trace trace;
+    for (std::size_t i = count_of("trace", text); i-- > 0;) {
+      (*run_)({.trace = &trace});
+      walls.push_back(static_cast<double>(trace.wall_ns) / 1e3);
+      times.resize(trace.events.size());
+      for (std::size_t k = 0; k < times.size(); ++k) times[k].push_back(static_cast<double>(trace.events[k].duration_ns) / 1e3);
+    }
+    const auto median = [](std::vector<double> values) {
+      if (values.empty()) return 0.0;
+      std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+      return values[values.size() / 2];
+    };
+    nlohmann::ordered_json report = {{"wall_us", median(walls)}, {"steps", nlohmann::ordered_json::array()}};
+    for (std::size_t k = 0; k < times.size(); ++k) {
+      const ashlar::TraceEvent& e = trace.events[k];
+      report["steps"].push_back({{"node", e.node},
+                                 {"op", e.op},
+                                 {"kernel", e.kernel},
+                                 {"outputs", e.outputs},
+                                 {"us", median(times[k])},
+                                 {"operations", e.operations},
+                                 {"bytes", e.bytes + e.bytes_read}});
+    }
+    fmt::print("{}\n", report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }
 
   void write_outputs(const fs::path& folder) {

@@ -59,6 +59,16 @@ struct RunOptions {
   std::optional<std::chrono::nanoseconds> deadline = {};  ///< from the start of the run, checked between steps
 };
 
+/// An output tied to an input by Run::state, as it is now.
+struct StateInfo {
+  std::string past, present;
+  Shape shape;                ///< of what the next run reads as `past`; no dimensions before the first run, unless it was bound
+  int axis = -1;              ///< along which it grows; -1: it does not
+  std::int64_t capacity = 0;  ///< places along the axis that its memory has
+  bool in_place = false;      ///< a run appends where the state lies; else it gives a new tensor, which becomes the state
+  std::string reason;         ///< why it is not in place: a sentence
+};
+
 class Session;
 
 /// One caller's way of running a session: inputs and outputs bound once, run as often as wanted. Serves one thread at a time;
@@ -78,6 +88,21 @@ class ASHLAR_API Run {
   /// output, and too small is an Error (kInvalidArgument) of the run that states both sizes.
   void bind_output(std::size_t index, Tensor buffer);
   void bind_output(std::string_view name, Tensor buffer);
+
+  /// Ties an output to an input: what a run gives for `present` is what the next run reads for `past`, such as the cache of a decoder's keys
+  /// or the state of a recurrent network. A cache that one step extends grows in place, in memory for `capacity` places (which doubles when
+  /// that is too little): no run copies what is there. Any other output becomes the next input as it is; states() says which, and why.
+  ///
+  /// A state begins without places along the axis in which the declared types of the two differ, else as zeros; bind_input gives it other
+  /// elements (which are copied) at any time. output(present) is a dense tensor, made when it is asked for. A run that fails leaves states as
+  /// they were. Throws Error: kNotFound for a name that is none, kInvalidArgument where the two are no tensors of one dtype and rank, where
+  /// one of them is tied already, the output has a bound buffer, or the capacity is negative.
+  void state(std::string_view past, std::string_view present, std::int64_t capacity = 0);
+  std::vector<StateInfo> states() const;
+  /// The next run begins with every state as it was before the first.
+  void restart();
+  /// Leaves the first `places` of every state that grows, as if what came later had not been run. Throws Error (kInvalidArgument) when one has less.
+  void rewind(std::int64_t places);
 
   /// Runs. Afterwards output(i) holds each result: in the bound buffer, or in memory this Run owns until its next run.
   /// Throws Error: kInvalidArgument for a missing input, kCancelled, kDeadlineExceeded, kRuntime and others with the node.

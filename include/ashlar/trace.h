@@ -23,6 +23,8 @@ struct TraceEvent {
   std::int64_t duration_ns = 0;  ///< on its queue: from the device's clock, 0 where the device has none
   std::int64_t issue_ns = 0;     ///< of the calling thread's time: what it took to enqueue; the duration where there is no queue
   std::uint64_t bytes = 0;       ///< bytes of the outputs
+  std::uint64_t bytes_read = 0;  ///< bytes of inputs and weights
+  double operations = 0;         ///< arithmetic by the operators' definitions, a multiplication with its addition as two; 0 where not known
   int depth = 0;                 ///< 0 for the main graph's steps
 };
 
@@ -35,7 +37,7 @@ struct ASHLAR_API Trace {
   /// wall_ns less what the events of depth 0 took of the calling thread's time: what no event accounts for.
   std::int64_t unaccounted_ns() const noexcept;
   /// The costliest `top` nodes (0: all) as a text table, the rest in one row, and an unaccounted row; the times, which are the calling
-  /// thread's, sum to the wall time. Where devices worked, a column has the time on their queues.
+  /// thread's, sum to the wall time. Where devices worked, a column has the time on their queues. GFLOP/s are operations by time.
   std::string table(int top = 0) const;
   /// {"schema": 1, "wall_ns", "unaccounted_ns", "events": [...]}.
   std::string to_json() const;

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "core/mapped_pages.h"
+#include "plan/growth.h"
 #include "plan/plan.h"
 
 namespace ashlar::plan {
@@ -195,6 +196,11 @@ class Lowering {
     std::string kernel = from.kernel ? from.kernel : "";
     for (std::uint32_t i = 1; i < from.node_count; ++i)
       if (from.nodes[i] < graph_.graph->nodes.size()) kernel += "+" + graph_.graph->nodes[from.nodes[i]].op_type;
+    for (std::uint32_t i = 0; i < from.growth_count; ++i)
+      if (const AshlarGrowth& g = growth(from, i);
+          g.input >= from.input_count || g.output >= from.output_count || g.axis >= ASHLAR_MAX_RANK)
+        refuse("a step says that output " + std::to_string(g.output) + " extends input " + std::to_string(g.input) + " along axis " +
+               std::to_string(g.axis) + ", of which one is none");
     Step& step = add_step(node, Runner::kProvider, name, std::move(kernel), std::move(inputs), std::move(outputs));
     step.provider_step = &from;
     step.lane = lane;

@@ -9,6 +9,7 @@
 #include "partition/host.h"
 #include "partition/provider.h"
 #include "runtime/predict.h"
+#include "runtime/work.h"
 
 namespace ashlar::runtime {
 
@@ -153,6 +154,23 @@ TraceEvent& Frame::add_event(const RunState& state, const Step& step, std::int64
   return e;
 }
 
+/// The same with what it did.
+TraceEvent& Frame::add_event(const RunState& state, BoundStep& bound, std::int64_t start_ns) const {
+  TraceEvent& e = add_event(state, *bound.step, start_ns);
+  e.outputs = border_types(bound.args.outputs, bound.args.output_count);
+  for (std::uint32_t i = 0; i < bound.args.output_count; ++i)
+    if (bound.args.outputs[i]) e.bytes += bound.outputs[i].bytes;
+  if (!bound.work_known || bound.sets_outputs) {
+    const Work work = work_of(plan_, bound);
+    bound.operations = work.operations;
+    bound.bytes_read = work.bytes_read;
+    bound.work_known = true;
+  }
+  e.operations = bound.operations;
+  e.bytes_read = bound.bytes_read;
+  return e;
+}
+
 Region& Frame::region(std::uint32_t begin, const RunState& state) {
   if (!bound_[begin]) bound_[begin] = std::make_unique<Bound>();
   Bound& b = *bound_[begin];
@@ -263,10 +281,7 @@ void Frame::run_step(BoundStep& bound, const RunState& state) {
   const std::int64_t start_ns = state.trace() ? state.elapsed_ns() : 0;
   call(bound, nullptr);
   if (!state.trace()) return;
-  TraceEvent& e = add_event(state, step, start_ns);
-  e.outputs = border_types(bound.args.outputs, bound.args.output_count);
-  for (std::uint32_t i = 0; i < bound.args.output_count; ++i)
-    if (bound.args.outputs[i]) e.bytes += bound.outputs[i].bytes;
+  add_event(state, bound, start_ns);
 }
 
 /// Calls a provider's step.

@@ -51,6 +51,8 @@ class Frame {
   BufferPool& pool() noexcept { return resources_.pool(); }
   const Value& value(plan::Slot slot) const { return values_[slot]; }
   void set(plan::Slot slot, Value value) { values_[slot] = std::move(value); }
+  /// An input whose storage has room to grow (plan::find_growth): so many places along the axis; 0: it is dense. Stays until it is set anew.
+  void set_room(plan::Slot slot, std::int64_t room) { scratch_->set_room(slot, room); }
   /// The index-th output goes into this memory, where it fits; an undefined tensor takes that back.
   void set_output_buffer(std::size_t index, Tensor buffer);
 
@@ -89,6 +91,7 @@ class Frame {
   void set_unknown_output(BoundStep& bound, std::uint32_t index, const AshlarShape& shape);
   void grow_arenas(const std::vector<std::uint64_t>& bytes);
   TraceEvent& add_event(const RunState& state, const plan::Step& step, std::int64_t start_ns) const;
+  TraceEvent& add_event(const RunState& state, BoundStep& bound, std::int64_t start_ns) const;
   ErrorContext largest_output(const Region& region) const;
   ErrorContext context(const BoundStep& bound) const;
   Frame& body(const plan::Step& step, const std::string& name);

@@ -59,10 +59,7 @@ void Frame::enqueue(BoundStep& bound, std::uint32_t position, const RunState& st
   }
   if (!state.trace()) return;
   queued_.emplace_back(position, state.trace()->events.size());
-  TraceEvent& e = add_event(state, step, start_ns);
-  e.outputs = border_types(bound.args.outputs, bound.args.output_count);
-  for (std::uint32_t i = 0; i < bound.args.output_count; ++i)
-    if (bound.args.outputs[i]) e.bytes += bound.outputs[i].bytes;
+  TraceEvent& e = add_event(state, bound, start_ns);
   if (step.runner != plan::Runner::kCopy) return;
   e.op = "(copy)";
   e.kernel = plan_.topology->spaces[plan_.slots[step.inputs[0]].space].name + " -> " +

@@ -21,6 +21,7 @@ struct Region::Known {
   int rank = 0;
   const std::int64_t* dims = nullptr;
   std::uint64_t count = 0, bytes = 0, layout = 0;
+  std::int64_t room = 0;  ///< AshlarTensor::room
 };
 
 }  // namespace ashlar::runtime

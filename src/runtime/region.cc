@@ -9,6 +9,7 @@
 
 #include "ops/host_evaluate.h"
 #include "partition/provider.h"
+#include "plan/growth.h"
 #include "runtime/known.h"
 
 namespace ashlar::runtime {
@@ -18,7 +19,7 @@ using plan::Runner;
 using plan::Slot;
 using plan::Step;
 
-Region::Scratch::Scratch(std::size_t slots) : known_(slots), layouts_(slots) {}
+Region::Scratch::Scratch(std::size_t slots) : known_(slots), layouts_(slots), rooms_(slots) {}
 Region::Scratch::~Scratch() = default;
 
 Region::Region(const plan::Plan& plan, Resources& resources) : plan_(plan), resources_(resources) {}
@@ -66,6 +67,7 @@ void Region::release() {
   externals_.clear();
   host_values_.clear();
   pooled_.clear();
+  grown_.clear();
   arena_references_.assign(plan_.topology->spaces.size(), {});
   arena_bases_.assign(plan_.topology->spaces.size(), nullptr);
   scratch_memory_.clear();
@@ -101,6 +103,7 @@ void Region::bind(std::uint32_t begin, std::uint32_t limit, const std::vector<Va
   for (const External& e : externals_) {
     mix(e.slot);
     mix(e.layout);
+    mix(static_cast<std::uint64_t>(e.room));
     for (const std::int64_t d : e.shape) mix(static_cast<std::uint64_t>(d));
     for (const std::byte b : e.data) mix(static_cast<std::uint64_t>(b));
   }
@@ -152,7 +155,9 @@ Region::Known& Region::find(Slot slot, const std::vector<Value>& values, Scratch
   known.place = Known::Place::kExternal;
   known.index = static_cast<std::uint32_t>(externals_.size());
   known.layout = scratch.layouts_[slot];
-  externals_.push_back({.slot = slot, .read = false, .dtype = t.dtype(), .shape = t.shape(), .layout = known.layout, .data = {}});
+  known.room = scratch.rooms_[slot];
+  externals_.push_back(
+      {.slot = slot, .read = false, .dtype = t.dtype(), .shape = t.shape(), .layout = known.layout, .room = known.room, .data = {}});
   describe(t, externals_.back().shape);
   return known;
 }
@@ -254,7 +259,8 @@ AshlarTensor Region::descriptor(Slot slot, const Known& known) const {
           .data = nullptr,
           .count = known.count,
           .bytes = known.bytes,
-          .layout = known.layout};
+          .layout = known.layout,
+          .room = known.room};
 }
 
 bool Region::bind_step(std::uint32_t index, const std::vector<Value>& values, Scratch& scratch) {
@@ -329,10 +335,34 @@ void Region::describe_output(BoundStep& bound, std::size_t i, Scratch& scratch) 
                                                                         : byte_size(step.output_dtypes[i], static_cast<std::size_t>(count));
     known.count = static_cast<std::uint64_t>(count);
     known.bytes = std::max(dense, shape.bytes);
+    if (const Known* from = grows_from(bound, i, scratch)) {
+      known.place = from->place;
+      known.index = from->index;
+      known.room = from->room;
+      grown_.push_back(
+          {slot, externals_[from->index].slot, known.dtype, Shape(std::span(shape.dims, static_cast<std::size_t>(shape.rank)))});
+    }
     scratch.known_[slot] = known;
   }
   bound.outputs[i] = descriptor(slot, known);
   const_cast<AshlarTensor**>(bound.args.outputs)[i] = &bound.outputs[i];
+}
+
+/// The value from outside that output i extends and has room for it; null where there is none.
+const Region::Known* Region::grows_from(const BoundStep& bound, std::size_t i, const Scratch& scratch) const {
+  const AshlarStep& step = *bound.step->provider_step;
+  for (std::uint32_t k = 0; k < step.growth_count; ++k) {
+    const AshlarGrowth& growth = plan::growth(step, k);
+    if (growth.output != i || bound.step->inputs[growth.input] == kNoSlot) continue;
+    const Known& from = scratch.known_[bound.step->inputs[growth.input]];
+    const AshlarShape& shape = bound.shapes[i];
+    bool fits = from.place == Known::Place::kExternal && from.room > 0 && from.dtype == bound.step->output_dtypes[i] &&
+                from.rank == shape.rank && shape.bytes == 0 && shape.layout == 0;
+    for (std::uint32_t d = 0; fits && d < static_cast<std::uint32_t>(shape.rank); ++d)
+      fits = d == growth.axis ? shape.dims[d] >= from.dims[d] && shape.dims[d] <= from.room : shape.dims[d] == from.dims[d];
+    if (fits) return &from;
+  }
+  return nullptr;
 }
 
 void Region::bind_copy(std::uint32_t index, const std::vector<Value>& values, Scratch& scratch) {
@@ -356,7 +386,8 @@ bool Region::matches(const std::vector<Value>& values, const Scratch& scratch) c
   if (end_ == begin_) return false;
   for (const External& e : externals_) {
     const Tensor& t = values[e.slot].tensor();
-    if (t.dtype() != e.dtype || !(t.shape() == e.shape) || scratch.layouts_[e.slot] != e.layout) return false;
+    if (t.dtype() != e.dtype || !(t.shape() == e.shape) || scratch.layouts_[e.slot] != e.layout || scratch.rooms_[e.slot] != e.room)
+      return false;
     if (e.read && !e.data.empty() && std::memcmp(e.data.data(), t.raw(), e.data.size()) != 0) return false;
   }
   return true;
@@ -378,6 +409,8 @@ void Region::place(std::span<std::byte* const> arenas, std::vector<Value>& value
     }
   for (const auto& [slot, tensor] : host_values_)
     if (outlives(slot)) values[slot] = tensor;
+  for (const Grown& g : grown_)
+    values[g.slot] = Tensor::adopt(g.dtype, g.shape, const_cast<void*>(values[g.from].tensor().raw()), nullptr, false);
   for (Pooled& p : pooled_) {
     const Member& first = p.members.front();
     if (first.dtype == DType::kString) {

@@ -42,7 +42,10 @@ struct BoundStep {
   const EventRef* host_waits;  ///< that the calling thread waits for first
   const EventRef* lane_waits;  ///< that its own lane waits for
   std::uint32_t host_wait_count, lane_wait_count;
-  EventRef signal;  ///< when it is done; no device: none
+  EventRef signal;    ///< when it is done; no device: none
+  double operations;  ///< with bytes_read once work_known: what a trace says of it
+  std::uint64_t bytes_read;
+  bool work_known;
   bool staging_needed;
   void* staging;  ///< of a copy whose source must be brought into host memory that its device takes
 };
@@ -75,11 +78,14 @@ class Region {
     ~Scratch();
     /// AshlarTensor::layout of the frame's value in a slot.
     void set_layout(plan::Slot slot, std::uint64_t layout) { layouts_[slot] = layout; }
+    /// AshlarTensor::room of the frame's value in a slot.
+    void set_room(plan::Slot slot, std::int64_t room) { rooms_[slot] = room; }
 
    private:
     friend class Region;
     std::vector<Known> known_;
     std::vector<std::uint64_t> layouts_;
+    std::vector<std::int64_t> rooms_;
     std::uint32_t generation_ = 0;
   };
 
@@ -134,6 +140,7 @@ class Region {
     DType dtype;
     Shape shape;
     std::uint64_t layout;
+    std::int64_t room;
     std::vector<std::byte> data;
     const void* base = nullptr;
     std::vector<Reference> references = {};
@@ -154,6 +161,13 @@ class Region {
     std::vector<Reference> references = {};
   };
 
+  /// An output that lies in the storage of a value from outside, which it extends.
+  struct Grown {
+    plan::Slot slot, from;
+    DType dtype;
+    Shape shape;
+  };
+
   void release();
   void bind_steps(std::uint32_t limit, const std::vector<Value>& values, Scratch& scratch);
   BoundStep& new_step(std::uint32_t index);
@@ -165,6 +179,7 @@ class Region {
   const void* read(Known& known, const std::vector<Value>& values);
   const void* bind_data(const plan::Step& step, std::size_t input, const std::vector<Value>& values, Scratch& scratch);
   void describe_output(BoundStep& bound, std::size_t i, Scratch& scratch);
+  const Known* grows_from(const BoundStep& bound, std::size_t i, const Scratch& scratch) const;
   void order(Scratch& scratch);
   void share_storage(const BoundStep& bound, Scratch& scratch);
   void share_output(const BoundStep& bound, std::size_t i, Scratch& scratch);
@@ -185,6 +200,7 @@ class Region {
   std::deque<std::pair<plan::Slot, Tensor>> host_values_;
   Storage storage_;
   std::vector<Pooled> pooled_;
+  std::vector<Grown> grown_;
   std::vector<std::vector<Reference>> arena_references_;  ///< by space
   std::vector<const void*> arena_bases_;
   std::vector<std::pair<void**, Storage::Member>> scratch_memory_;  ///< workspaces and staging, while it binds

@@ -87,6 +87,7 @@ void Region::share_output(const BoundStep& bound, std::size_t i, Scratch& scratc
   const Slot slot = step.outputs[i];
   const std::uint32_t space = plan_.slots[slot].space, last = last_use(slot);
   Known& out = scratch.known_[slot];
+  if (out.place == Known::Place::kExternal) return;  // it grows
   const AshlarShape& shape = bound.shapes[i];
   const bool text = out.dtype == DType::kString, shares = !text && step.provider_step;
   const auto input = [&](std::size_t k) -> const Known* {
@@ -186,7 +187,7 @@ void Region::lay_out(Scratch& scratch) {
       }
       refer_operand(slot, bound->outputs[i]);
       const Known& known = scratch.known_[slot];
-      if (!outlives(slot)) continue;
+      if (!outlives(slot) || known.place == Known::Place::kExternal) continue;
       const Storage::Info& info = storage_.info(storage_.group(known.index));
       Pooled& pooled = pooled_[info.pooled];
       pooled.space = info.space;

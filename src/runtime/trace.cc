@@ -17,9 +17,10 @@ using Json = nlohmann::ordered_json;
 std::string dump(const Json& j, int indent) { return j.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
 struct TableRow {
-  std::string node, op, provider, outputs;
+  std::string node, op = {}, provider = {}, outputs = {};
   std::int64_t ns = 0, queue_ns = 0;
   std::int64_t calls = 0;
+  double operations = 0;
 };
 
 std::string number(double value, int digits) {
@@ -45,26 +46,30 @@ std::string Trace::table(int top) const {
   for (const TraceEvent& e : events) {
     if (e.depth != 0) continue;
     const auto [at, inserted] = index.try_emplace(e.node + '\n' + e.op, rows.size());
-    if (inserted) rows.push_back({e.node, e.op, e.provider, e.outputs, 0, 0, 0});
+    if (inserted) rows.push_back({e.node, e.op, e.provider, e.outputs});
     rows[at->second].ns += e.issue_ns;
     if (!e.queue.empty()) rows[at->second].queue_ns += e.duration_ns;
     ++rows[at->second].calls;
+    rows[at->second].operations += e.operations;
   }
   std::stable_sort(rows.begin(), rows.end(), [](const TableRow& a, const TableRow& b) { return a.ns + a.queue_ns > b.ns + b.queue_ns; });
   const bool queues = std::any_of(events.begin(), events.end(), [](const TraceEvent& e) { return !e.queue.empty(); });
   const std::size_t shown = top > 0 ? std::min<std::size_t>(rows.size(), static_cast<std::size_t>(top)) : rows.size();
   if (shown < rows.size()) {
-    TableRow rest{std::to_string(rows.size() - shown) + " other nodes", "", "", "", 0, 0, 0};
+    TableRow rest{.node = std::to_string(rows.size() - shown) + " other nodes"};
     for (std::size_t i = shown; i < rows.size(); ++i) {
       rest.ns += rows[i].ns;
       rest.queue_ns += rows[i].queue_ns;
       rest.calls += rows[i].calls;
+      rest.operations += rows[i].operations;
     }
     rows.resize(shown);
     rows.push_back(rest);
   }
-  rows.push_back({"unaccounted", "", "", "", unaccounted_ns(), 0, 0});
-  rows.push_back({"wall time", "", "", "", wall_ns, 0, 0});
+  double operations = 0;
+  for (const TableRow& r : rows) operations += r.operations;
+  rows.push_back({.node = "unaccounted", .ns = unaccounted_ns()});
+  rows.push_back({.node = "wall time", .ns = wall_ns, .operations = operations});
 
   std::size_t node = 4, op = 8, provider = 8;
   for (const TableRow& r : rows) {
@@ -79,7 +84,8 @@ std::string Trace::table(int top) const {
   const auto right = [&](const std::string& text, std::size_t width) {
     out += std::string(width - std::min(width, text.size()), ' ') + text + "  ";
   };
-  left("node", node), left("operator", op), left("provider", provider), right("calls", 5), right("ms", 10), right("%", 5);
+  left("node", node), left("operator", op), left("provider", provider), right("calls", 5), right("ms", 10), right("%", 5),
+      right("GFLOP/s", 7);
   if (queues) right("queue ms", 10);
   out += "outputs\n";
   for (const TableRow& r : rows) {
@@ -87,6 +93,8 @@ std::string Trace::table(int top) const {
     right(r.calls ? std::to_string(r.calls) : "", 5);
     right(number(static_cast<double>(r.ns) / 1e6, 4), 10);
     right(wall_ns > 0 ? number(100.0 * static_cast<double>(r.ns) / static_cast<double>(wall_ns), 1) : "", 5);
+    const std::int64_t busy = r.queue_ns ? r.queue_ns : r.ns;
+    right(r.operations > 0 && busy > 0 ? number(r.operations / static_cast<double>(busy), 1) : "", 7);
     if (queues) right(r.queue_ns ? number(static_cast<double>(r.queue_ns) / 1e6, 4) : "", 10);
     out += r.outputs + "\n";
   }
@@ -106,6 +114,8 @@ std::string Trace::to_json() const {
                            {"duration_ns", e.duration_ns},
                            {"issue_ns", e.issue_ns},
                            {"bytes", e.bytes},
+                           {"bytes_read", e.bytes_read},
+                           {"operations", e.operations},
                            {"depth", e.depth}});
   return dump(j, 2);
 }
@@ -130,7 +140,13 @@ void Trace::write_chrome_json(const std::filesystem::path& file) const {
   add("run", "run", "", 0, wall_ns, {{"unaccounted_ns", unaccounted_ns()}});
   for (const TraceEvent& e : events)
     add(e.node.empty() ? e.op : e.node, e.provider, e.queue, e.start_ns, e.duration_ns,
-        {{"op", e.op}, {"kernel", e.kernel}, {"outputs", e.outputs}, {"bytes", e.bytes}, {"issue_ns", e.issue_ns}});
+        {{"op", e.op},
+         {"kernel", e.kernel},
+         {"outputs", e.outputs},
+         {"bytes", e.bytes},
+         {"bytes_read", e.bytes_read},
+         {"operations", e.operations},
+         {"issue_ns", e.issue_ns}});
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
   out << dump({{"traceEvents", std::move(events_json)}, {"displayTimeUnit", "ms"}}, -1) << '\n';
   out.close();

@@ -142,6 +142,12 @@ void Run::Impl::execute(const RunOptions& options) {
   if (options.trace) *options.trace = Trace();
   std::fill(outputs.begin(), outputs.end(), Value());
   for (const auto& device : session->topology->devices) device->check_state();
+  for (State& s : states) {
+    s.present = false;
+    if (!s.value.defined()) begin_state(s);
+    inputs[s.input] = s.value;
+    frame.set_room(graph.inputs[s.input], s.in_place ? s.capacity : 0);
+  }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].defined()) frame.set(graph.inputs[i], readable(inputs[i]));
     else if (!infos[i].has_default)
@@ -152,7 +158,9 @@ void Run::Impl::execute(const RunOptions& options) {
   check_same_dims(*session, inputs);
   try {
     frame.run(state);
+    end_states();
     for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (state_of_output(i)) continue;  // when it is asked for
       outputs[i] = frame.value(session->plan->outputs[i]);
       if (!buffers[i].defined()) continue;
       Tensor& buffer = buffers[i];
@@ -179,13 +187,17 @@ Run::~Run() = default;
 void Run::bind_input(std::size_t index, Value value) {
   check_index(impl_->session->model->inputs, index, "input");
   check_input(impl_->session->model->inputs[index], value);
-  impl_->inputs[index] = std::move(value);
+  if (Impl::State* s = impl_->state_of_input(index)) impl_->set_state(*s, value.tensor());
+  else impl_->inputs[index] = std::move(value);
 }
 void Run::bind_input(std::string_view name, Value value) { bind_input(impl_->input_index(name), std::move(value)); }
 
 void Run::bind_output(std::size_t index, Tensor buffer) {
   check_index(impl_->session->model->outputs, index, "output");
   const ValueInfo& info = impl_->session->model->outputs[index];
+  if (impl_->state_of_output(index))
+    throw Error(ErrorCode::kInvalidArgument, "output '" + info.name + "' is a state, which lies in memory of its own",
+                {.tensor = info.name});
   if (info.type.kind != ValueType::Kind::kTensor)
     throw Error(ErrorCode::kInvalidArgument, "output '" + info.name + "' is " + info.type.to_string() + ", which no buffer holds",
                 {.tensor = info.name});
@@ -207,6 +219,10 @@ void Run::operator()(const RunOptions& options) { impl_->execute(options); }
 
 const Value& Run::output(std::size_t index) const {
   check_index(impl_->session->model->outputs, index, "output");
+  if (Impl::State* s = impl_->state_of_output(index); s && s->present) {
+    impl_->outputs[index] = impl_->dense(*s);
+    s->present = false;
+  }
   return impl_->outputs[index];
 }
 const Value& Run::output(std::string_view name) const { return output(impl_->output_index(name)); }

@@ -46,11 +46,35 @@ struct Run::Impl {
   /// Forgets inputs, outputs and bound buffers.
   void reset();
 
+  /// An output tied to an input.
+  struct State {
+    std::size_t input, output;
+    int axis = -1;              ///< along which it grows
+    bool in_place = false;      ///< `value` has room for `capacity` places; else it is dense
+    std::string reason = {};    ///< why it is not in place
+    std::int64_t capacity = 0;  ///< asked for, or there
+    Tensor value = {};          ///< undefined before the first run
+    Tensor storage = {};        ///< of a value in place
+    Tensor larger = {};         ///< what takes its place when a run has ended
+    bool present = false;       ///< the last run gave it, and nobody asked for the output yet
+  };
+  State* state_of_input(std::size_t index);
+  State* state_of_output(std::size_t index);
+  void set_state(State& state, const Tensor& value) const;
+  void begin_state(State& state) const;
+  void end_states();
+  static void make_room(State& state, const Tensor& result);
+  static void end_state(State& state, const Tensor& result);
+  /// Its elements without the room between them.
+  Tensor dense(const State& state) const;
+  void rewind(State& state, std::int64_t places) const;
+
   std::shared_ptr<const Session::Impl> session;
   runtime::Resources resources;
   runtime::Frame frame;
   std::vector<Value> inputs, outputs;
   std::vector<Tensor> buffers;
+  std::vector<State> states;
 };
 
 /// Of the model's inputs, in order.

@@ -65,6 +65,18 @@ class PeerWorker(unittest.TestCase):
             for ours, theirs in zip(floats(data), self.expected):
                 self.assertAlmostEqual(ours, theirs, delta=1e-4)
 
+    def test_trace(self):
+        replies, _ = self.speak(["trace 3"], MODELS / "digits.onnx", 1, self.feeds(2, 1))
+        report = json.loads(replies[1])
+        self.assertGreater(report["wall_us"], 0)
+        steps = report["steps"]
+        self.assertLessEqual(sum(s["us"] for s in steps), report["wall_us"] * 1.5)
+        products = [s for s in steps if s["op"] in ("Conv", "Gemm")]
+        self.assertTrue(products)
+        for step in products:
+            self.assertGreater(step["operations"], 0, step)
+            self.assertGreater(step["bytes"], 0, step)
+
     def test_options(self):
         options = ["--precision", "strict", "--tune", "off", "--providers", "reference"]
         replies, _ = self.speak(["run 0"], *options, MODELS / "digits.onnx", 1, self.feeds(1))
@@ -83,6 +95,7 @@ class PeerWorker(unittest.TestCase):
         self.refused("no set of inputs", digits, 1, self.dir)
         self.assertEqual(len(self.refused("'walk 3'", digits, 1, feeds, lines=["walk 3"])), 1)
         self.assertEqual(len(self.refused("run x", digits, 1, feeds, lines=["run x"])), 1)
+        self.refused("trace many", digits, 1, feeds, lines=["trace many"])
 
     def test_feeds_that_are_not_the_inputs(self):
         feeds = self.feeds(1)

@@ -56,7 +56,7 @@ TEST(Border, APreparedStepBindsAndRuns) {
 
   float x[6] = {0, 0, 0, 1, 1, 1}, y[6] = {};
   const std::int64_t dims[] = {2, 3};
-  AshlarTensor in{sizeof(AshlarTensor), 1, 2, 0, dims, x, 6, 24, 0}, out{sizeof(AshlarTensor), 1, 2, 0, dims, y, 6, 24, 0};
+  AshlarTensor in{sizeof(AshlarTensor), 1, 2, 0, dims, x, 6, 24, 0, 0}, out{sizeof(AshlarTensor), 1, 2, 0, dims, y, 6, 24, 0, 0};
   const AshlarTensor* inputs[] = {&in};
   AshlarTensor* outputs[] = {&out};
   AshlarShape shape{};
@@ -85,7 +85,7 @@ TEST(Border, AnExceptionBecomesAStatus) {
 
 TEST(Border, StringsCrossByFunction) {
   Tensor strings = Tensor::of<std::string>({2}, {"a", "b"});
-  AshlarTensor t{sizeof(AshlarTensor), static_cast<int>(DType::kString), 1, 0, strings.shape().data(), strings.mutable_raw(), 2, 0, 0};
+  AshlarTensor t{sizeof(AshlarTensor), static_cast<int>(DType::kString), 1, 0, strings.shape().data(), strings.mutable_raw(), 2, 0, 0, 0};
   const partition::Host host{core::Executor{}};
   const provider::TensorView view(&t, &host.abi());
   view.set_string(1, std::string_view("c\0d", 3));

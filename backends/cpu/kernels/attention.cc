@@ -25,6 +25,9 @@ class Attention final : public CpuKernel {
         causal_(node.integer("is_causal") != 0), left_(node.integer("left_window_size", -1)), right_(node.integer("right_window_size", -1)),
         softcap_(node.real("softcap")) {
     if (node.has("scale")) scale_ = node.real("scale");
+    if (node.has_input(kPastKey) && node.has_output(kPresentKey)) growths_.push_back({sizeof(AshlarGrowth), kPastKey, kPresentKey, 2});
+    if (node.has_input(kPastValue) && node.has_output(kPresentValue))
+      growths_.push_back({sizeof(AshlarGrowth), kPastValue, kPresentValue, 2});
     for (int i = 0; i < 3; ++i) packed_[static_cast<std::size_t>(i)] = node.input(i).rank() == 3;
   }
 
@@ -42,6 +45,8 @@ class Attention final : public CpuKernel {
                    "window sizes are -1 or more");
     return provider::accept();
   }
+
+  std::vector<AshlarGrowth> growths() const override { return growths_; }
 
   bool reads_columns(int input) const override { return input < 3 && packed_[static_cast<std::size_t>(input)]; }
   void set_columns(int input, const Columns& columns) override { columns_[static_cast<std::size_t>(input)] = columns; }
@@ -94,15 +99,17 @@ class Attention final : public CpuKernel {
     o.q = plan.q.rows(data(kQuery));
     o.k = plan.k.rows(data(kKey));
     o.v = plan.v.rows(data(kValue));
-    const HeadLayout past_key(past_dims(s, s.size), 0), past_value(past_dims(s, s.value_size), 0);
-    o.past_k = past_key.rows(data(kPastKey));
-    o.past_v = past_value.rows(data(kPastValue));
-    const bool keys = context.has_output(kPresentKey), values = context.has_output(kPresentValue);
-    if (keys || values) join(context, s, o);
-    if (keys && values && s.past > 0) {
-      const HeadLayout key(present_dims(s, s.size), 0), value(present_dims(s, s.value_size), 0);
-      o.k = key.rows(context.output(kPresentKey).data<float>());
-      o.v = value.rows(context.output(kPresentValue).data<float>());
+    if (context.has_input(kPastKey)) {
+      o.past_k = rows<const float>(context.input(kPastKey), s, s.past, s.size);
+      o.past_v = rows<const float>(context.input(kPastValue), s, s.past, s.value_size);
+    }
+    HeadRows<float> present_k, present_v;
+    if (context.has_output(kPresentKey)) present_k = rows<float>(context.output(kPresentKey), s, s.keys(), s.size);
+    if (context.has_output(kPresentValue)) present_v = rows<float>(context.output(kPresentValue), s, s.keys(), s.value_size);
+    if (present_k.data || present_v.data) join(context, s, o, present_k, present_v);
+    if (present_k.data && present_v.data && s.past > 0) {
+      o.k = constant(present_k);
+      o.v = constant(present_v);
       o.joined = true;
     }
     if (!context.has_output(kResult)) return;
@@ -150,20 +157,31 @@ class Attention final : public CpuKernel {
     AttentionPlan attention;
   };
 
-  static Dims past_dims(const AttentionShape& s, std::int64_t size) { return {s.batch, s.kv_heads, s.past, size}; }
-  static Dims present_dims(const AttentionShape& s, std::int64_t size) { return {s.batch, s.kv_heads, s.keys(), size}; }
+  /// The rows of past or present states: `places` a head, and room for more where the storage has it.
+  template <class T>
+  static HeadRows<T> rows(const provider::TensorView& states, const AttentionShape& s, std::int64_t places, std::int64_t size) {
+    const std::int64_t head = (states.room() > 0 ? states.room() : places) * size;
+    return {static_cast<T*>(states.raw()), s.kv_heads * head, head, size};
+  }
+  static HeadRows<const float> constant(const HeadRows<float>& rows) { return {rows.data, rows.batch, rows.head, rows.row}; }
 
-  /// Writes the past rows and the fresh ones to the outputs that present them.
-  static void join(const RunContext& context, const AttentionShape& s, const AttentionOperands& o) {
-    const std::int64_t heads = s.batch * s.kv_heads, bytes = 4 * std::max<std::int64_t>(1, s.keys() * s.size);
+  /// Writes the past rows, where they are not there already, and the fresh ones to the outputs that present them.
+  static void join(const RunContext& context, const AttentionShape& s, const AttentionOperands& o, const HeadRows<float>& present_k,
+                   const HeadRows<float>& present_v) {
+    const auto grows = [](const HeadRows<const float>& past, const HeadRows<float>& present) {
+      return past.data == present.data && past.head == present.head;
+    };
+    const bool keys_grow = grows(o.past_k, present_k), values_grow = grows(o.past_v, present_v);
+    const std::int64_t heads = s.batch * s.kv_heads, places = keys_grow && values_grow ? s.fresh : s.keys();
+    const std::int64_t bytes = 4 * std::max<std::int64_t>(1, places * s.size);
     context.parallel_for(2 * heads, std::max<std::int64_t>(1, 4 * kBytesPerChunk / bytes), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
         const bool key = i < heads;
-        const int output = key ? kPresentKey : kPresentValue;
-        if (!context.has_output(output)) continue;
+        const HeadRows<float>& present = key ? present_k : present_v;
+        if (!present.data) continue;
         const std::int64_t m = i % heads, b = m / s.kv_heads, h = m % s.kv_heads, size = key ? s.size : s.value_size;
-        float* const to = context.output(output).mutable_data<float>() + m * s.keys() * size;
-        copy_rows(key ? o.past_k : o.past_v, b, h, s.past, size, to);
+        float* const to = present.at(b, h, 0);
+        if (!(key ? keys_grow : values_grow)) copy_rows(key ? o.past_k : o.past_v, b, h, s.past, size, to);
         copy_rows(key ? o.k : o.v, b, h, s.fresh, size, to + s.past * size);
       }
     });
@@ -184,6 +202,7 @@ class Attention final : public CpuKernel {
   std::int64_t left_, right_;
   std::optional<float> scale_;
   float softcap_;
+  std::vector<AshlarGrowth> growths_;
   std::array<bool, 3> packed_{};
   std::array<std::optional<Columns>, 3> columns_{};
 };

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define ASHLAR_ABI_VERSION 0u
-#define ASHLAR_ABI_LAYOUT 0xf98b04bbu /* a checksum of every struct, constant and signature below; a test says its value */
+#define ASHLAR_ABI_LAYOUT 0xe64bd90fu /* a checksum of every struct, constant and signature below; a test says its value */
 #define ASHLAR_MAX_RANK 16
 #define ASHLAR_NONE 0xffffffffu /* an absent value or node */
 #define ASHLAR_NO_OFFSET UINT64_MAX
@@ -73,6 +73,9 @@ typedef struct AshlarTensor {
   uint64_t count; /* elements */
   uint64_t bytes;
   uint64_t layout; /* 0: dense row-major; else the producing provider's own tag */
+  /* 0 but for operands of an AshlarGrowth. Else the storage has room for so many places along its axis: elements lie as in a dense tensor
+   * that has `room` in the place of dims[axis]. */
+  int64_t room;
 } AshlarTensor;
 
 /* ---- The graph view: read-only, valid from prepare until release of the program (verdict: for the call). ---- */
@@ -212,6 +215,16 @@ typedef struct AshlarRunArgs {
   AshlarCode (*set_output)(void* core, uint32_t index, const AshlarShape* shape, AshlarStatus* status);
 } AshlarRunArgs;
 
+/* Output `output` of a step is its input `input` with places appended along an axis (a cache of keys that a decoder extends), and the step
+ * can leave the input where it is: where both come with the same data and room, it writes the appended places only. Each of the two, or
+ * neither, may come with room; the core gives an input room only where no other step reads it. */
+typedef struct AshlarGrowth {
+  uint32_t struct_size;
+  uint32_t input;
+  uint32_t output;
+  uint32_t axis;
+} AshlarGrowth;
+
 enum { ASHLAR_STEP_NO_CAPTURE = 1 }; /* AshlarStep::flags: run must not be recorded (AshlarDevice::capture_begin) */
 
 /* Sharing storage is the core's choice: run compares the pointers it gets, and has nothing to do for an output whose view_of it finds
@@ -250,6 +263,9 @@ typedef struct AshlarStep {
   AshlarCode (*bind)(void* context, AshlarBindArgs* args, AshlarStatus* status);
   AshlarCode (*run)(void* context, const AshlarRunArgs* args, AshlarStatus* status);
   void (*release_binding)(void* context, void* binding); /* may be null */
+  const AshlarGrowth* growths;
+  uint32_t growth_count;
+  uint32_t growth_stride; /* bytes from one to the next */
 } AshlarStep;
 
 /* A value of a program's own: its id is AshlarGraph::value_count plus its index. It lives where the step that writes it says. */

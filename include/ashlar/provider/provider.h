@@ -46,6 +46,8 @@ class TensorView {
   std::uint64_t bytes() const { return tensor_->bytes; }
   /// 0: dense row-major; else a tag of the provider's own.
   std::uint64_t layout() const { return tensor_->layout; }
+  /// 0, or how many places the storage has along the axis that Kernel::growths names for this operand.
+  std::int64_t room() const { return tensor_->room; }
   bool has_data() const { return tensor_->data != nullptr || tensor_->count == 0; }
   void* raw() const { return tensor_->data; }
   const AshlarTensor& abi() const { return *tensor_; }
@@ -321,6 +323,8 @@ class Kernel {
   virtual std::uint64_t in_place() const { return 0; }
   /// Bit i set: run reads input i in host memory, though the kernel works on a queue.
   virtual std::uint64_t host_inputs() const { return 0; }
+  /// Outputs that are an input with places appended, which run can leave where it is: AshlarGrowth.
+  virtual std::vector<AshlarGrowth> growths() const { return {}; }
   /// Whether run may be recorded and replayed with the same operands (a kernel on a queue).
   virtual bool capturable() const { return true; }
   /// Reports the output shapes for the input shapes.

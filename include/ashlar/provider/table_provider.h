@@ -196,6 +196,7 @@ template <class P> class TableProvider {
     KernelStep step;
     const AshlarHost* host;
     std::vector<std::uint32_t> input_spaces, output_spaces;  ///< empty for a host step
+    std::vector<AshlarGrowth> growths;
   };
   struct Program {
     std::deque<StepContext> contexts;
@@ -265,7 +266,7 @@ template <class P> class TableProvider {
       std::uint32_t events = 0;
       try {
         KernelProgram lowered = lower(*static_cast<Instance*>(instance), graph, std::span(nodes, count));
-        for (KernelStep& step : lowered.steps) program->contexts.push_back({std::move(step), host, {}, {}});
+        for (KernelStep& step : lowered.steps) program->contexts.push_back({std::move(step), host, {}, {}, {}});
         for (const DType dtype : lowered.own_values)
           program->values.push_back({sizeof(AshlarProgramValue), static_cast<std::int32_t>(dtype)});
         events = lowered.events;
@@ -302,6 +303,10 @@ template <class P> class TableProvider {
         step.shape_only = kernel.shape_only();
         step.unaligned = kernel.unaligned();
         step.in_place = kernel.in_place();
+        context.growths = kernel.growths();
+        step.growths = context.growths.data();
+        step.growth_count = static_cast<std::uint32_t>(context.growths.size());
+        step.growth_stride = sizeof(AshlarGrowth);
         step.bind = &bind;
         step.run = &run;
         step.release_binding = &release_binding;
