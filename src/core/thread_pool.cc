@@ -88,7 +88,7 @@ void ThreadPool::Job::run_all() const {
 
 void ThreadPool::parallel_for(int threads, std::int64_t count, std::int64_t grain, Body body, void* context) noexcept {
   const Job job = {body, context, count, chunk_count(threads, count, grain), _mm_getcsr()};
-  if (job.chunks <= 1 || busy_.exchange(true, std::memory_order_acquire)) return job.run_all();
+  if (job.chunks <= 1 || all_at_work() || busy_.exchange(true, std::memory_order_acquire)) return job.run_all();
   if (job.chunks - 1 > wanted_) start_workers(job.chunks - 1);
   const auto chunks = static_cast<std::uint32_t>(job.chunks);
   job_ = job;
@@ -106,6 +106,14 @@ void ThreadPool::parallel_for(int threads, std::int64_t count, std::int64_t grai
     while (const std::uint32_t left = unfinished_.load(std::memory_order_seq_cst)) sleep_while(unfinished_, left);
   }
   busy_.store(false, std::memory_order_release);
+}
+
+bool ThreadPool::all_at_work() noexcept {
+  const int at_work = at_work_.load(std::memory_order_relaxed);
+  if (at_work < 2) return false;
+  int there = processors_.load(std::memory_order_relaxed);
+  if (there == 0) processors_.store(there = processors(), std::memory_order_relaxed);
+  return at_work >= there;
 }
 
 /// Claims and runs chunks while there are any; how many. What is in job_ may be read after a claim and until the chunk is finished: the
@@ -192,6 +200,7 @@ void ThreadPool::after_fork() {
   instance_.open_.store(0);
   instance_.unfinished_.store(0);
   instance_.sleepers_.store(0);
+  instance_.at_work_.store(0);
 }
 
 void Executor::parallel_for(std::int64_t count, std::int64_t grain, ThreadPool::Body body, void* context) const {

@@ -27,6 +27,16 @@ class ThreadPool {
   /// i's if they come in time: in a row of calls, parts of the same data stay with the same caches.
   void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body body, void* context) noexcept;
 
+  /// Says for its lifetime that its thread is at work, calls or not. While that many threads are as there are processors, every call runs its
+  /// chunks on its own thread: a worker could only take a processor from another caller.
+  class AtWork {
+   public:
+    AtWork() noexcept { instance_.at_work_.fetch_add(1, std::memory_order_relaxed); }
+    ~AtWork() { instance_.at_work_.fetch_sub(1, std::memory_order_relaxed); }
+    AtWork(const AtWork&) = delete;
+    AtWork& operator=(const AtWork&) = delete;
+  };
+
   /// Into how many chunks a call divides [0, count): min(threads, ceil(count / grain)), with `threads` between 1 and kMaxThreads and
   /// `grain` at least 1; none when there is nothing to do. Chunk i of n is [count * i / n, count * (i + 1) / n).
   static int chunk_count(int threads, std::int64_t count, std::int64_t grain) noexcept;
@@ -52,6 +62,7 @@ class ThreadPool {
   constexpr ThreadPool() = default;
   static void* worker(void*);
   static void after_fork();
+  bool all_at_work() noexcept;
   void start_workers(int wanted);
   void wake(int chunks);
   int run_chunks(int thread);
@@ -70,6 +81,8 @@ class ThreadPool {
   std::atomic<bool> caller_sleeps_{false};
   alignas(64) std::atomic<int> sleepers_{0};
   std::atomic<bool> crowded_{false};  // more threads than processors
+  alignas(64) std::atomic<int> at_work_{0};
+  std::atomic<int> processors_{0};  // 0: not asked yet
 };
 
 /// Where a session's loops run: on the pool, or in the application's own parallel_for.

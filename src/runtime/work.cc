@@ -23,6 +23,10 @@ class Counting {
       if (args.inputs[i]) know(bound.step->inputs[i], *args.inputs[i]);
     for (std::uint32_t i = 0; i < args.output_count; ++i)
       if (args.outputs[i]) know(bound.step->outputs[i], *args.outputs[i]);
+    // A provider may read and give its first node's operands in copies of its own.
+    const graph::Node& node = plan.node(*bound.step);
+    for (std::uint32_t i = 0; i < args.input_count && i < node.inputs.size(); ++i)
+      if (args.inputs[i]) stand_in(bound.step->inputs[i], node.inputs[i], *args.inputs[i]);
   }
 
   /// A node of the step, after those before it.
@@ -57,6 +61,12 @@ class Counting {
     if (slot >= plan_.graph->values.size() || tensor.rank < 0) return;
     shapes_[slot] = Shape(std::span(tensor.dims, static_cast<std::size_t>(tensor.rank)));
     bytes_[slot] = tensor.bytes;
+  }
+
+  void stand_in(Slot slot, ValueId v, const AshlarTensor& tensor) {
+    if (slot < plan_.graph->values.size() || v == graph::kNone || tensor.rank < 0) return;
+    shapes_.try_emplace(v, std::span(tensor.dims, static_cast<std::size_t>(tensor.rank)));
+    bytes_.try_emplace(v, tensor.bytes);
   }
 
   const Shape* shape(ValueId v) {
@@ -101,11 +111,21 @@ class Counting {
   Work work_;
 };
 
+/// Whether the step is beside its node's computing: a copy of one value in another layout, of one node, from or to what is no value of the graph.
+bool moves_only(const plan::Plan& plan, const BoundStep& bound) {
+  const plan::Step& step = *bound.step;
+  if (step.provider_step->node_count != 1 || step.inputs.size() != 1 || step.outputs.size() != 1 || !bound.args.inputs[0]) return false;
+  const graph::Node& node = plan.node(step);
+  return node.inputs.size() != 1 || node.outputs.size() != 1 || (step.inputs[0] != node.inputs[0] && step.outputs[0] == node.outputs[0]) ||
+         (step.inputs[0] == node.inputs[0] && step.outputs[0] != node.outputs[0]);
+}
+
 }  // namespace
 
 Work work_of(const plan::Plan& plan, const BoundStep& bound) {
   const AshlarStep* step = bound.step->provider_step;
   if (!step) return {};
+  if (moves_only(plan, bound)) return {0, bound.inputs[0].bytes};
   std::vector<std::uint32_t> nodes(step->nodes, step->nodes + step->node_count);
   std::sort(nodes.begin(), nodes.end());
   Counting counting(plan, bound);

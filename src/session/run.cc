@@ -7,6 +7,7 @@
 #include <ashlar/error.h>
 
 #include "core/text.h"
+#include "core/thread_pool.h"
 #include "ops/dim_expr.h"
 #include "session/session_impl.h"
 
@@ -139,6 +140,7 @@ void Run::Impl::execute(const RunOptions& options) {
   const graph::Graph& graph = *session->graph;
   const std::vector<ValueInfo>& infos = session->model->inputs;
   const runtime::RunState state(options);
+  const core::ThreadPool::AtWork at_work;
   if (options.trace) *options.trace = Trace();
   std::fill(outputs.begin(), outputs.end(), Value());
   for (const auto& device : session->topology->devices) device->check_state();

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -148,6 +149,30 @@ TEST(ThreadPool, ASecondCallerRunsInOrderOnItsOwnThread) {
     std::thread([&] { run(2, 9, 1, [&](std::int64_t begin, std::int64_t end) { second.emplace_back(begin, end); }); }).join();
   });
   EXPECT_EQ(second, (std::vector<Range>{{0, 4}, {4, 9}}));
+}
+
+TEST(ThreadPool, CallersThatFillTheProcessorsRunInOrderOnTheirOwnThreads) {
+  if (std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "one processor";
+  const auto alone = [] {
+    const auto self = std::this_thread::get_id();
+    std::atomic<bool> own = true;
+    std::int64_t next = 0;
+    run(4, 8, 1, [&](std::int64_t begin, std::int64_t end) {
+      own = own && std::this_thread::get_id() == self && begin == next;
+      next = end;
+    });
+    return own.load();
+  };
+  {
+    std::vector<std::unique_ptr<ThreadPool::AtWork>> callers;
+    for (unsigned i = 0; i < std::thread::hardware_concurrency(); ++i) callers.push_back(std::make_unique<ThreadPool::AtWork>());
+    EXPECT_TRUE(alone());
+    callers.pop_back();
+    if (callers.size() < 2) {
+      EXPECT_TRUE(two_run_at_once());
+    }
+  }
+  EXPECT_TRUE(two_run_at_once());
 }
 
 TEST(ThreadPool, WorkersComputeInTheCallersFloatMode) {
