@@ -8,14 +8,19 @@
 namespace ashlar::cpu {
 
 bool OwnConvolution::set_ops(const std::vector<PostOp>& ops) {
+  using Kind = PostOp::Kind;
+  for (const PostOp& op : ops)
+    for (const Kind kind : {Kind::kSigmoid, Kind::kSwish, Kind::kMish, Kind::kTanh, Kind::kGelu, Kind::kGeluTanh, Kind::kElu})
+      exponentials_ = exponentials_ || op.kind == kind;
   return std::all_of(ops.begin(), ops.end(), [&](const PostOp& op) { return row_ops_.append(op); });
 }
 
 std::optional<OwnConvolution::Method> OwnConvolution::method(const ConvolutionShape& shape, std::int64_t group) const {
-  // Where pixels are many, the code that oneDNN generates for a shape is ahead of own kernels, but for Winograd's algorithm:
-  // benchmarks/convolution_benchmark.cc.
-  constexpr std::int64_t kFewPixels = 256;
-  const bool few = shape.pixels() <= kFewPixels;
+  // Where pixels are many, the code that oneDNN generates for a shape is ahead of own kernels, but for Winograd's algorithm, and but for few
+  // products an element with an exponential behind them, which it computes slowly: benchmarks/convolution_benchmark.cc.
+  constexpr std::int64_t kFewPixels = 256, kFewProducts = 192;
+  const std::int64_t products = shape.kernel_height * shape.kernel_width * shape.inputs / group;
+  const bool few = shape.pixels() <= kFewPixels || (exponentials_ && products <= kFewProducts);
   if (scale_ >= 0) return Method::kDirect;
   if (group == 1 && winograd_ && winograd_takes(shape) && winograd_pays(shape, host_->threads)) return Method::kWinograd;
   if (group == 1 && few) return Method::kDirect;

@@ -49,6 +49,7 @@ class OwnConvolution {
   provider::TensorView weights_;
   bool winograd_;  ///< may be taken
   int scale_ = -1;
+  bool exponentials_ = false;  ///< among what follows
   RowOps row_ops_;
 };
 

@@ -40,6 +40,9 @@ struct SessionOptions {
   /// Which passes rewrite the graph; all of them unless it says otherwise. Errors: kNotFound for a pass that does not exist (with the nearest
   /// name), kInvalidArgument for one that cannot be disabled and for a negative stop_after.
   PassOptions passes = {};
+  /// A batch may be run in parts whose intermediate values fit in the caches, where every row of the outputs depends on that row of the inputs
+  /// alone (stage_text("plan") says whether, and why not) and memory would else bound the steps.
+  bool divide_batches = true;
 };
 
 /// Cancels runs: pass a token to RunOptions and call cancel() from any thread. May be shared by many runs; outlives them.

@@ -139,6 +139,14 @@ Machine read_machine() {
   return m;
 }
 
+std::uint64_t cache_bytes(int threads) noexcept {
+  constexpr std::uint64_t kMegabyte = 1 << 20;
+  const auto size = [](int name) { return static_cast<std::uint64_t>(std::max(0L, sysconf(name))); };
+  const auto count = static_cast<std::uint64_t>(std::max(1, threads));
+  const std::uint64_t second = size(_SC_LEVEL2_CACHE_SIZE), third = size(_SC_LEVEL3_CACHE_SIZE);
+  return (second > 0 ? second : kMegabyte) * count + std::min(third / 2, 8 * kMegabyte * count);
+}
+
 int default_threads(const Machine& machine) {
   int n = std::min({machine.affinity, machine.physical_cores});
   if (machine.quota) n = std::min(n, static_cast<int>(std::ceil(*machine.quota)));

@@ -24,6 +24,10 @@ Machine read_machine();
 /// Machine::available_bytes alone; everything when the system does not say.
 std::uint64_t available_bytes() noexcept;
 
+/// Bytes of the caches that so many threads of this process may count on: each one's second-level cache (1 MB where the system does not say), and
+/// half of the third-level one, 8 MB a thread at most: virtual machines name sizes of which they have a share.
+std::uint64_t cache_bytes(int threads) noexcept;
+
 /// The number of threads a run uses by default: the smallest of affinity mask, cgroup quota and physical cores.
 int default_threads(const Machine& machine);
 

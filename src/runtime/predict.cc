@@ -2,9 +2,13 @@
 #include "runtime/predict.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <ashlar/dtype.h>
 #include <ashlar/error.h>
+
+#include "core/machine.h"
+#include "runtime/work.h"
 
 namespace ashlar::runtime {
 
@@ -40,9 +44,23 @@ class Prediction {
     for (const plan::Topology::Space& space : plan.topology->spaces) result_.spaces.push_back({.space = space.name, .largest = {}});
   }
 
+  struct Total {
+    double operations = 0;
+    std::uint64_t bytes_written = 0;
+  };
+  /// Of the steps of regions, counted while run() binds them if it was asked for before.
+  const Total& work() const { return work_; }
+  void count_work() { counts_work_ = true; }
+  std::vector<Value> outputs() const {
+    std::vector<Value> out;
+    for (const Slot s : plan_.outputs) out.push_back(s < values_.size() ? values_[s] : Value());
+    return out;
+  }
+
   MemoryPlan run(const std::vector<Value>& inputs) {
     const std::size_t count = plan_.steps.size();
-    std::vector<Value> values(plan_.slots.size());
+    std::vector<Value>& values = values_;
+    values.assign(plan_.slots.size(), Value());
     for (const auto& [slot, tensor] : plan_.constants) values[slot] = tensor;
     for (std::size_t i = 0; i < plan_.graph->inputs.size() && i < inputs.size(); ++i) values[plan_.graph->inputs[i]] = inputs[i];
     for (const graph::Capture& c : plan_.graph->captures) values[c.inner] = of_type(plan_.graph->values[c.inner].type);
@@ -135,6 +153,13 @@ class Prediction {
       arena(s, region.arena_bytes()[s]);
       merge_largest(result_.spaces[s].largest, largest_items(plan_, region, s, kMost), kMost);
     }
+    if (counts_work_)
+      for (const BoundStep* bound : region.steps()) {
+        const Work work = work_of(plan_, *bound);
+        work_.operations += work.operations;
+        for (std::uint32_t i = 0; i < bound->args.output_count; ++i)
+          if (bound->args.outputs[i]) work_.bytes_written += bound->outputs[i].bytes;
+      }
     region.for_outliving([&](Slot slot, std::uint32_t space, DType dtype, const Shape& shape, std::uint64_t bytes) {
       values[slot] = of_shape(dtype, shape);
       hold(slot, space, bytes);
@@ -172,6 +197,9 @@ class Prediction {
   Resources& resources_;
   std::vector<std::uint64_t> live_, own_;  ///< by space
   std::vector<Held> held_;
+  std::vector<Value> values_;
+  bool counts_work_ = false;
+  Total work_;
   MemoryPlan result_;
 };
 
@@ -218,9 +246,39 @@ std::string to_string(const std::vector<SpaceMemory::Item>& items) {
   return out;
 }
 
-MemoryPlan predict(const plan::Plan& plan, const std::vector<Value>& inputs) {
+MemoryPlan predict(const plan::Plan& plan, const std::vector<Value>& inputs, std::vector<Value>* outputs) {
   Resources resources(plan.topology);
-  return Prediction(plan, resources).run(inputs);
+  Prediction prediction(plan, resources);
+  MemoryPlan memory = prediction.run(inputs);
+  if (outputs) *outputs = prediction.outputs();
+  return memory;
+}
+
+std::int64_t rows_at_once(const plan::Plan& plan, const plan::BatchRule& rule, const std::vector<Value>& inputs, int threads) {
+  // Operations for a byte written from which on the time to move it is hidden: some four times what processors do in the time of a byte.
+  constexpr double kBusy = 64;
+  if (!rule.divisible || plan.topology->lanes.size() > 1) return 0;
+  std::int64_t batch = 0;
+  std::vector<Value> one;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].is_tensor() || !inputs[i].defined()) return 0;
+    const Tensor& t = inputs[i].tensor();
+    Shape shape = t.shape();
+    if (rule.by_row[i]) batch = std::exchange(shape[0], 1);
+    one.emplace_back(of_shape(t.dtype(), shape));
+  }
+  if (batch < 2) return 0;
+  Resources resources(plan.topology);
+  Prediction prediction(plan, resources);
+  prediction.count_work();
+  const MemoryPlan memory = prediction.run(one);
+  const auto arena = static_cast<std::int64_t>(memory.spaces[0].arena);
+  if (!memory.known_up_to.empty() || arena == 0) return 0;
+  if (prediction.work().operations > kBusy * static_cast<double>(prediction.work().bytes_written)) return 0;
+  const std::int64_t fitting = std::max<std::int64_t>(1, static_cast<std::int64_t>(core::cache_bytes(threads)) / arena);
+  if (fitting >= batch) return 0;
+  const std::int64_t parts = (batch + fitting - 1) / fitting;
+  return (batch + parts - 1) / parts;
 }
 
 }  // namespace ashlar::runtime

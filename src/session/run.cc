@@ -159,7 +159,9 @@ void Run::Impl::execute(const RunOptions& options) {
   }
   check_same_dims(*session, inputs);
   try {
-    frame.run(state);
+    const std::int64_t rows = rows_at_once();
+    if (rows > 0) run_parts(rows, state);
+    else frame.run(state);
     end_states();
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (state_of_output(i)) continue;  // when it is asked for

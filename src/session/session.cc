@@ -111,6 +111,8 @@ Session::Session(const Model& model, const SessionOptions& options) try {
   impl->providers = create_providers(options, *impl->model);
   impl->topology = create_topology(impl->providers, options.memory_limits);
   impl->same_dims = same_dims(impl->model->inputs);
+  impl->divide_batches = options.divide_batches;
+  impl->threads = options.threads > 0 ? options.threads : core::default_threads(core::read_machine());
   graph::Graph graph = graph::deep_copy(*impl->model->graph);
   const std::unordered_set<const void*> lasting = session::constant_addresses(*impl->model->graph);
   impl->optimization = optimizer::optimize(
@@ -140,7 +142,11 @@ const Optimization& Session::optimization() const noexcept { return impl_->optim
 std::string Session::stage_text(std::string_view stage) const {
   if (stage == "graph") return graph::to_text(*impl_->model->graph);
   if (stage == "optimized") return graph::to_text(*impl_->graph);
-  if (stage == "plan") return plan::to_text(*impl_->plan);
+  if (stage == "plan") {
+    const plan::BatchRule& rule = impl_->batch_rule();
+    return plan::to_text(*impl_->plan) +
+           (rule.divisible ? "a batch may be run in parts\n" : "a batch is run at once: " + rule.reason + "\n");
+  }
   if (stage == "placement") {
     std::string out;
     for (const NodePlacement& n : impl_->placement.nodes) out += n.node + ": " + n.provider + " " + n.kernel + "\n";
@@ -176,7 +182,7 @@ MemoryPlan Session::memory(const std::map<std::string, Shape>& shapes) const {
     if (std::find(names.begin(), names.end(), name) == names.end())
       throw Error(ErrorCode::kNotFound, "no input is named '" + core::printable(name) + "'" + core::suggestion(name, names),
                   {.tensor = name});
-  MemoryPlan plan = runtime::predict(*impl_->plan, inputs);
+  MemoryPlan plan = impl_->predict(inputs);
   plan.spaces[0].constants = impl_->model->weights->packed_bytes();
   for (std::uint32_t s = 1; s < plan.spaces.size(); ++s) {
     plan.spaces[s].constants = impl_->constant_bytes[s];

@@ -9,6 +9,7 @@
 #include <ashlar/session.h>
 
 #include "partition/partition.h"
+#include "plan/batch.h"
 #include "plan/plan.h"
 #include "runtime/frame.h"
 #include "session/model_impl.h"
@@ -31,9 +32,17 @@ struct Session::Impl {
   std::vector<SameDim> same_dims;
   std::vector<std::uint64_t> constant_bytes;  ///< by space of the topology: what devices hold before any run
   Placement placement;
+  bool divide_batches = true;
+  int threads = 1;
+  /// Whether a batch may be run in parts; found when a run first has one.
+  const plan::BatchRule& batch_rule() const;
+  /// What a run with inputs of these types takes, in parts where it is run so.
+  MemoryPlan predict(const std::vector<Value>& types) const;
 
   mutable std::mutex mutex;
   mutable std::vector<Run> idle_runs;  ///< what Session::run keeps, guarded by mutex
+  mutable std::once_flag batch_rule_known;
+  mutable plan::BatchRule batch_rule_;
 };
 
 struct Run::Impl {
@@ -75,6 +84,16 @@ struct Run::Impl {
   std::vector<Value> inputs, outputs;
   std::vector<Tensor> buffers;
   std::vector<State> states;
+
+  /// Rows of the batch that are run at once; 0: all of it.
+  std::int64_t rows_at_once();
+  /// Runs the batch in parts of so many rows, and puts the outputs together.
+  void run_parts(std::int64_t rows, const runtime::RunState& state);
+  struct Division {
+    std::vector<Shape> shapes;  ///< of the inputs
+    std::int64_t rows;
+  };
+  std::vector<Division> divisions;  ///< those found lately
 };
 
 /// Of the model's inputs, in order.
