@@ -25,6 +25,7 @@ TileOp::TileOp(std::string_view name, DType dtype, const TileParams& params) : p
   grain_ = row->grain;
   output_ = row->predicate ? DType::kBool : dtype;
   if (inner != dtype) half_ = dtype;
+  floats_ = dtype == DType::kFloat32 && !row->predicate;
 }
 
 void TileOp::run_half(const void* const* in, unsigned single, void* out, std::int64_t n) const {

@@ -41,6 +41,8 @@ class TileOp {
   int inputs() const { return inputs_; }
   std::int64_t grain() const { return grain_; }
   DType output() const { return output_; }
+  /// Of float32 inputs and output.
+  bool of_floats() const { return tile_ != nullptr && floats_; }
   /// As a Tile.
   void operator()(const void* const* in, unsigned single, void* out, std::int64_t n) const {
     if (half_ == DType::kUndefined) [[likely]]
@@ -56,6 +58,7 @@ class TileOp {
   int inputs_ = 0;
   DType output_ = DType::kUndefined;
   DType half_ = DType::kUndefined;  ///< float16 or bfloat16, of the inputs
+  bool floats_ = false;
 };
 
 /// The row's name for a node: its operator, or with the attribute that chooses among functions ("GeluTanh", "Fmod", "BitShiftRight").

@@ -169,6 +169,10 @@ std::optional<Follower> binary(const AshlarGraph* graph, const NodeView& node, s
 
 }  // namespace
 
+bool same_shape(const AshlarGraph* graph, std::uint32_t a, std::uint32_t b) {
+  return same_shape(row(graph->values, graph->value_stride, a), row(graph->values, graph->value_stride, b));
+}
+
 Uses::Uses(const AshlarGraph* graph) : readers_(graph->value_count), leaves_(graph->value_count) {
   for (std::uint32_t i = 0; i < graph->node_count; ++i) {
     const AshlarNode& node = row(graph->nodes, graph->node_stride, i);

@@ -31,6 +31,9 @@ struct Follower {
   std::uint32_t output = ASHLAR_NONE;   ///< the value that takes the place of the one followed
 };
 
+/// Whether two values have one shape in every run, as far as the graph tells.
+bool same_shape(const AshlarGraph* graph, std::uint32_t a, std::uint32_t b);
+
 /// What follows a value that nothing else reads: an activation, written as one operator or as several; an
 /// addition or a product.
 std::optional<Follower> follower(const AshlarGraph* graph, const AshlarHost* host, const Uses& uses, std::uint32_t value);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include <ashlar/provider/provider.h>
 
@@ -63,6 +64,8 @@ struct Columns {
   std::int64_t first, count, total;
 };
 
+struct TileCall;
+
 /// A kernel of this provider. Kernels that derive from provider::Kernel alone are LayoutRule::kPlain and absorb nothing.
 class CpuKernel : public provider::Kernel {
  public:
@@ -71,6 +74,8 @@ class CpuKernel : public provider::Kernel {
   virtual LayoutRule layout_rule() const { return LayoutRule::kPlain; }
   /// Called between creation and the first bind, in the order of application: true when the kernel applies `op` to its output 0.
   virtual bool fuse(const PostOp& /*op*/) { return false; }
+  /// What the kernel is, where it is one element-wise operator on float32 that may become part of a region (elementwise_region.h); else null.
+  virtual std::unique_ptr<TileCall> tile_call() const;
   /// Whether input i may be columns of a wider tensor, which then stands in its place in bind and run. Called at any time after creation.
   virtual bool reads_columns(int /*input*/) const { return false; }
   /// Called before the first bind, for an input that reads_columns(): it is those columns.

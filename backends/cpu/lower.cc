@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "fusion.h"
+#include "merge_regions.h"
 #include "reorder.h"
 
 namespace ashlar::cpu {
@@ -53,7 +53,7 @@ class Lowering {
   }
 
   KernelProgram run() {
-    std::vector<std::pair<std::uint32_t, KernelStep>> steps;  // by the last node they compute
+    OrderedSteps steps;
     for (const std::uint32_t n : nodes_) {
       if (done_[n]) continue;
       KernelStep step = tables_.step(NodeView(graph_, n, host_));
@@ -64,6 +64,7 @@ class Lowering {
     }
     absorb_splits(steps);
     absorb_scales(steps);
+    merge_regions(graph_, host_, uses_, steps);
     std::stable_sort(steps.begin(), steps.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (auto& [last, step] : steps) add(std::move(step));
     return std::move(program_);
@@ -87,7 +88,6 @@ class Lowering {
     }
   }
 
-  using Steps = std::vector<std::pair<std::uint32_t, KernelStep>>;
   struct ColumnsRead {
     KernelStep* reader;
     int input;
@@ -95,7 +95,7 @@ class Lowering {
   };
 
   /// A Split of the last dimension whose parts are read by kernels that read columns, and by nothing else, is no step: they read its input.
-  void absorb_splits(Steps& steps) {
+  void absorb_splits(OrderedSteps& steps) {
     std::map<std::uint32_t, KernelStep*> step_of;  // by the node it is made for
     for (auto& [last, step] : steps) step_of[step.nodes.front()] = &step;
     for (auto& [last, step] : steps) {
@@ -135,7 +135,7 @@ class Lowering {
   }
 
   /// A Mul of an image by one number a channel, which nothing but a kernel reads that scales its input, is no step.
-  void absorb_scales(Steps& steps) {
+  void absorb_scales(OrderedSteps& steps) {
     std::map<std::uint32_t, KernelStep*> maker_of;  // by value
     for (auto& [last, step] : steps)
       for (const std::uint32_t id : step.outputs)

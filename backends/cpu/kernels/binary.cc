@@ -8,6 +8,7 @@
 #include "broadcast.h"
 #include "convert.h"
 #include "elementwise.h"
+#include "elementwise_region.h"
 
 namespace ashlar::cpu {
 namespace {
@@ -29,6 +30,7 @@ class Binary : public CpuKernel {
   }
   LayoutRule layout_rule() const override { return LayoutRule::kFollows; }
   std::uint64_t in_place() const override { return in_place_; }
+  std::unique_ptr<TileCall> tile_call() const override { return one_way_ ? nullptr : tile_call_of(op_, {0, 1}); }
   void bind(provider::BindContext& context) const override {
     const Dims a = context.input(0).dims(), b = context.input(1).dims();
     provider::check(!one_way_ || provider::broadcast(a, b) == a, "a slope of shape ", b, " does not broadcast to ", a);

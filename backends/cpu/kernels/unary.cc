@@ -6,6 +6,7 @@
 
 #include "copy.h"
 #include "elementwise.h"
+#include "elementwise_region.h"
 
 namespace ashlar::cpu {
 namespace {
@@ -16,6 +17,7 @@ class Unary : public CpuKernel {
       : op_(tile_of(node)), same_size_(byte_width(op_.output()) == byte_width(node.input(0).dtype())) {}
   LayoutRule layout_rule() const override { return LayoutRule::kFollows; }
   std::uint64_t in_place() const override { return same_size_ ? 1 : 0; }
+  std::unique_ptr<TileCall> tile_call() const override { return tile_call_of(op_, {0}); }
   void bind(provider::BindContext& context) const override {
     context.set_output(0, context.input(0).dims());
     context.set_layout(0, context.input(0).layout());
@@ -44,9 +46,16 @@ class Clip : public CpuKernel {
       if constexpr (is_float<T>) set_limits<T>(T(-INFINITY), T(INFINITY));
       else set_limits<T>(std::numeric_limits<T>::lowest(), std::numeric_limits<T>::max());
     });
+    if (node.input(0).dtype() != DType::kFloat32) return;
+    for (int i = 1; i < 3; ++i) {
+      const auto bound = node.has_input(i) ? node.input(i).constant() : std::nullopt;
+      bounds_known_ = bounds_known_ && (!node.has_input(i) || (bound && bound->count() == 1));
+      if (bound && bound->count() == 1) bounds_[static_cast<std::size_t>(i - 1)] = bound->values<float>()[0];
+    }
   }
   LayoutRule layout_rule() const override { return LayoutRule::kFollows; }
   std::uint64_t in_place() const override { return 1; }
+  std::unique_ptr<TileCall> tile_call() const override { return bounds_known_ ? tile_call_of(op_, {0, -1, -2}, bounds_) : nullptr; }
   void bind(provider::BindContext& context) const override {
     for (int i = 1; i < 3; ++i)
       if (context.has_input(i))
@@ -73,6 +82,8 @@ class Clip : public CpuKernel {
     std::memcpy(high_.data(), &high, sizeof(T));
   }
   TileOp op_;
+  bool bounds_known_ = true;  ///< of a float32 operator
+  std::vector<float> bounds_ = {-INFINITY, INFINITY};
   alignas(8) std::array<std::byte, 8> low_{}, high_{};
 };
 
