@@ -20,7 +20,8 @@ std::optional<OwnConvolution::Method> OwnConvolution::method(const ConvolutionSh
   // products an element with an exponential behind them, which it computes slowly: benchmarks/convolution_benchmark.cc.
   constexpr std::int64_t kFewPixels = 256, kFewProducts = 192;
   const std::int64_t products = shape.kernel_height * shape.kernel_width * shape.inputs / group;
-  const bool few = shape.pixels() <= kFewPixels || (exponentials_ && products <= kFewProducts);
+  // By image, so that a batch of another size reads the same weights.
+  const bool few = shape.out_height * shape.out_width <= kFewPixels || (exponentials_ && products <= kFewProducts);
   if (scale_ >= 0) return Method::kDirect;
   if (group == 1 && winograd_ && winograd_takes(shape) && winograd_pays(shape, host_->threads)) return Method::kWinograd;
   if (group == 1 && few) return Method::kDirect;

@@ -237,7 +237,9 @@ bool winograd_takes(const ConvolutionShape& s) {
 }
 
 bool winograd_pays(const ConvolutionShape& s, int threads) {
-  if (s.inputs < 16 || s.outputs < 16) return false;
+  // Four times the weights' bytes, for little where they are read from memory for few pixels.
+  constexpr std::uint64_t kMostWeightBytes = 16 << 20;
+  if (s.inputs < 16 || s.outputs < 16 || winograd_weight_bytes(s.inputs, s.outputs) > kMostWeightBytes) return false;
   // Nanoseconds of a core with vectors of 512 bits at 2.6 GHz; only their proportions matter.
   constexpr double kProduct = 0.02, kTransform = 0.15, kWeightByte = 0.05;
   const double tiles = static_cast<double>(s.batch * tiles_of(s.out_height) * tiles_of(s.out_width)), cores = threads;
