@@ -16,14 +16,15 @@ bool OwnConvolution::set_ops(const std::vector<PostOp>& ops) {
 }
 
 std::optional<OwnConvolution::Method> OwnConvolution::method(const ConvolutionShape& shape, std::int64_t group) const {
-  // Where pixels are many, the code that oneDNN generates for a shape is ahead of own kernels, but for Winograd's algorithm, and but for few
-  // products an element with an exponential behind them, which it computes slowly: benchmarks/convolution_benchmark.cc.
-  constexpr std::int64_t kFewPixels = 256, kFewProducts = 192;
-  const std::int64_t products = shape.kernel_height * shape.kernel_width * shape.inputs / group;
-  // By image, so that a batch of another size reads the same weights.
-  const bool few = shape.out_height * shape.out_width <= kFewPixels || (exponentials_ && products <= kFewProducts);
   if (scale_ >= 0) return Method::kDirect;
-  if (group == 1 && winograd_ && winograd_takes(shape) && winograd_pays(shape, host_->threads)) return Method::kWinograd;
+  const ConvolutionCosts& costs = convolution_costs(vector_floats());
+  if (!costs.own) return std::nullopt;
+  // Where pixels are many, the code that oneDNN generates for a shape is ahead of own kernels, but for Winograd's algorithm, and but for few
+  // products an element with an exponential behind them, which it computes slowly. Pixels are those of an image, so that a batch of another size
+  // reads the same weights.
+  const std::int64_t products = shape.kernel_height * shape.kernel_width * shape.inputs / group;
+  const bool few = shape.out_height * shape.out_width <= costs.few_pixels || (exponentials_ && products <= costs.few_products);
+  if (group == 1 && winograd_ && winograd_takes(shape) && winograd_pays(shape, host_->threads, costs)) return Method::kWinograd;
   if (group == 1 && few) return Method::kDirect;
   if (group == shape.inputs && few && depthwise_takes(shape)) return Method::kDepthwise;
   return std::nullopt;

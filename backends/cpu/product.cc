@@ -241,6 +241,7 @@ constexpr double kSlotWork = 5e5, kSlotReads = 1e5;
 
 }  // namespace
 
+std::int64_t vector_floats() { return geometry().lanes; }
 const char* panel_layout() { return geometry().name; }
 
 std::uint64_t packed_panel_bytes(std::int64_t depth, std::int64_t columns) {

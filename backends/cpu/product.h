@@ -15,6 +15,8 @@
 
 namespace ashlar::cpu {
 
+/// Floats of a vector in the instruction set that own kernels run in here: 16, 8, or 1 for the baseline.
+std::int64_t vector_floats();
 /// How packed panels are laid out on this machine, for the key of provider::packed.
 const char* panel_layout();
 std::uint64_t packed_panel_bytes(std::int64_t depth, std::int64_t columns);

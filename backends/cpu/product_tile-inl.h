@@ -53,8 +53,10 @@ constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(kTag));
 
 #if HWY_MAX_BYTES == 64
 constexpr int kBlockRows = 6, kPanelVectors = 4;
-#else
+#elif HWY_MAX_BYTES == 32
 constexpr int kBlockRows = 6, kPanelVectors = 2;
+#else
+constexpr int kBlockRows = 4, kPanelVectors = 2;
 #endif
 
 /// By rows - 1 and vectors of columns - 1.

@@ -236,18 +236,16 @@ bool winograd_takes(const ConvolutionShape& s) {
   return is(s.kernel_height, s.kernel_width, 3) && is(s.stride_height, s.stride_width, 1) && is(s.dilation_height, s.dilation_width, 1);
 }
 
-bool winograd_pays(const ConvolutionShape& s, int threads) {
+bool winograd_pays(const ConvolutionShape& s, int threads, const ConvolutionCosts& costs) {
   // Four times the weights' bytes, for little where they are read from memory for few pixels.
   constexpr std::uint64_t kMostWeightBytes = 16 << 20;
   if (s.inputs < 16 || s.outputs < 16 || winograd_weight_bytes(s.inputs, s.outputs) > kMostWeightBytes) return false;
-  // Nanoseconds of a core with vectors of 512 bits at 2.6 GHz; only their proportions matter.
-  constexpr double kProduct = 0.02, kTransform = 0.15, kWeightByte = 0.05;
   const double tiles = static_cast<double>(s.batch * tiles_of(s.out_height) * tiles_of(s.out_width)), cores = threads;
   const double weights = static_cast<double>(s.inputs) * static_cast<double>(s.outputs),
                channels = static_cast<double>(s.inputs + s.outputs);
-  const double direct = 9 * weights * (kProduct * static_cast<double>(s.pixels()) / cores + kWeightByte * sizeof(float) / 2);
-  const double products = kPoints * weights * (kProduct * tiles / cores + kWeightByte * sizeof(float));
-  return products + kPoints * channels * kTransform * tiles / cores < 0.95 * direct;
+  const double direct = 9 * weights * (costs.product * static_cast<double>(s.pixels()) / cores + costs.weight_byte * sizeof(float) / 2);
+  const double products = kPoints * weights * (costs.product * tiles / cores + costs.weight_byte * sizeof(float));
+  return products + kPoints * channels * costs.transform * tiles / cores < 0.95 * direct;
 }
 
 WinogradPlan::WinogradPlan(const ConvolutionShape& shape, int threads)

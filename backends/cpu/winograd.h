@@ -9,13 +9,14 @@
 #include <cstdint>
 
 #include "convolution.h"
+#include "costs.h"
 
 namespace ashlar::cpu {
 
 /// Whether it is a convolution of that kind.
 bool winograd_takes(const ConvolutionShape& shape);
 /// Whether this is faster than a direct convolution, for one that it takes: by a model of both, whose constants follow benchmarks/convolution_benchmark.cc.
-bool winograd_pays(const ConvolutionShape& shape, int threads);
+bool winograd_pays(const ConvolutionShape& shape, int threads, const ConvolutionCosts& costs);
 
 /// Transformed weights. Packed for this machine's instruction set: panel_layout().
 std::uint64_t winograd_weight_bytes(std::int64_t inputs, std::int64_t outputs);
