@@ -152,7 +152,7 @@ void Broadcast::advance(std::int64_t rows, std::array<std::int64_t, ASHLAR_MAX_R
   }
 }
 
-void Broadcast::direct(std::int64_t begin, std::int64_t end, const void* const* pointers, void* out, Call call, const void* body) const {
+void Broadcast::direct(std::int64_t begin, std::int64_t end, const void* const* pointers, Call call, const void* body) const {
   const std::size_t last = static_cast<std::size_t>(rank_ - 1);
   const std::int64_t width = length();
   std::array<std::int64_t, ASHLAR_MAX_RANK> index{};
@@ -163,14 +163,14 @@ void Broadcast::direct(std::int64_t begin, std::int64_t end, const void* const* 
     const std::int64_t n = std::min(width - column, end - begin);
     for (std::size_t k = 0; k < static_cast<std::size_t>(operands_); ++k)
       in[k] = at(pointers[k], offsets[k] + column * strides_[k][last], bytes_[k]);
-    call(body, in.data(), single_, static_cast<char*>(out) + begin * output_bytes_, n);
+    call(body, in.data(), single_, begin, n);
     begin += n;
     column = 0;
     advance(1, index, offsets);
   }
 }
 
-void Broadcast::gather(std::int64_t begin, std::int64_t end, const void* const* pointers, void* out, Call call, const void* body) const {
+void Broadcast::gather(std::int64_t begin, std::int64_t end, const void* const* pointers, Call call, const void* body) const {
   alignas(64) std::byte buffers[kMaxOperands][kPiece];
   struct Held {
     const void* from = nullptr;
@@ -202,7 +202,7 @@ void Broadcast::gather(std::int64_t begin, std::int64_t end, const void* const* 
           in[k] = buffers[k];
         }
       }
-      call(body, in.data(), single, static_cast<char*>(out) + (begin * width + c) * output_bytes_, rows * n);
+      call(body, in.data(), single, begin * width + c, rows * n);
     }
     begin += rows;
     advance(rows, index, offsets);

@@ -24,27 +24,39 @@ class Broadcast : public provider::Binding {
   template <class Body>
   void run(const provider::RunContext& context, const void* const* inputs, void* out, std::int64_t grain, Body body) const {
     if (total_ == 0) return;
-    const Pointers pointers = placed(context, inputs, out);
-    const Call call = [](const void* b, const void* const* in, unsigned single, void* o, std::int64_t n) {
-      (*static_cast<const Body*>(b))(in, single, o, n);
+    const auto write = [&](const void* const* in, unsigned single, std::int64_t element, std::int64_t n) {
+      body(in, single, static_cast<char*>(out) + element * output_bytes_, n);
     };
-    if (!gathers_) {
-      context.parallel_for((total_ + kUnit - 1) / kUnit, std::max<std::int64_t>(1, grain / kUnit),
-                           [&](std::int64_t begin, std::int64_t end) {
-                             direct(begin * kUnit, std::min(end * kUnit, total_), pointers.data(), out, call, &body);
-                           });
-    } else {
-      context.parallel_for(total_ / length(), std::max<std::int64_t>(1, grain / length()),
-                           [&](std::int64_t begin, std::int64_t end) { gather(begin, end, pointers.data(), out, call, &body); });
-    }
+    run_units(context, placed(context, inputs, out), gathers_ ? length() : kUnit, grain, write);
+  }
+  /// Calls body(in, single, element, n) over the whole output, `element` being the first one's number: in order within each unit of so many
+  /// elements, of which the output is made, units on several threads. Nothing is written.
+  template <class Body>
+  void read(const provider::RunContext& context, const void* const* inputs, std::int64_t unit, std::int64_t grain, Body body) const {
+    if (total_ == 0) return;
+    if (gathers_ && unit % length() != 0) unit = length() % unit == 0 ? length() : total_;
+    run_units(context, placed(context, inputs, nullptr), unit, grain, body);
   }
 
  private:
-  using Call = void (*)(const void* body, const void* const* in, unsigned single, void* out, std::int64_t n);
+  using Call = void (*)(const void* body, const void* const* in, unsigned single, std::int64_t element, std::int64_t n);
   using Pointers = std::array<const void*, kMaxOperands>;
   using Offsets = std::array<std::int64_t, kMaxOperands>;
   static constexpr std::int64_t kUnit = 64;
 
+  /// `unit` is whole rows where operands are gathered.
+  template <class Body>
+  void run_units(const provider::RunContext& context, const Pointers& pointers, std::int64_t unit, std::int64_t grain,
+                 const Body& body) const {
+    const Call call = [](const void* b, const void* const* in, unsigned single, std::int64_t element, std::int64_t n) {
+      (*static_cast<const Body*>(b))(in, single, element, n);
+    };
+    context.parallel_for((total_ + unit - 1) / unit, std::max<std::int64_t>(1, grain / unit), [&](std::int64_t first, std::int64_t last) {
+      const std::int64_t begin = first * unit, end = std::min(last * unit, total_);
+      if (gathers_) gather(begin / length(), end / length(), pointers.data(), call, &body);
+      else direct(begin, end, pointers.data(), call, &body);
+    });
+  }
   std::int64_t length() const { return dims_[static_cast<std::size_t>(rank_ - 1)]; }
   void merge(int rank);
   /// The operands, those aside that lie in the output's storage in another order than the output's.
@@ -53,8 +65,8 @@ class Broadcast : public provider::Binding {
   Offsets seek(std::int64_t row, std::array<std::int64_t, ASHLAR_MAX_RANK>& index) const;
   /// Steps `rows` rows on, which stay within the last outer dim.
   void advance(std::int64_t rows, std::array<std::int64_t, ASHLAR_MAX_RANK>& index, Offsets& offsets) const;
-  void direct(std::int64_t begin, std::int64_t end, const void* const* pointers, void* out, Call call, const void* body) const;
-  void gather(std::int64_t begin, std::int64_t end, const void* const* pointers, void* out, Call call, const void* body) const;
+  void direct(std::int64_t begin, std::int64_t end, const void* const* pointers, Call call, const void* body) const;
+  void gather(std::int64_t begin, std::int64_t end, const void* const* pointers, Call call, const void* body) const;
 
   int rank_ = 0, operands_ = 0;
   std::int64_t output_bytes_ = 0;

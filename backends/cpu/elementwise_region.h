@@ -7,6 +7,7 @@
 
 #include "elementwise.h"
 #include "kernel.h"
+#include "rows.h"
 
 namespace ashlar::cpu {
 
@@ -31,6 +32,16 @@ struct RegionOp {
   std::vector<RegionOperand> operands;
 };
 
+/// A reduction of float32 over the last `axes` dimensions, row by row.
+struct RowFold {
+  Fold fold;
+  int axes;
+  bool keepdims;
+  double identity;
+  double (*merge)(double a, double b);  ///< of two parts of a row
+  float (*finish)(double value, std::int64_t length);
+};
+
 /// The most inputs of a region, operators in it, and results that are wanted at one time.
 inline constexpr std::size_t kRegionInputs = 8, kRegionOps = 32, kRegionResults = 6;
 /// Results that are wanted at one time when the operators are done in this order, the last one's not counted.
@@ -38,5 +49,7 @@ std::size_t results_at_once(const std::vector<RegionOp>& ops);
 
 /// A kernel of so many inputs that broadcast together: the operators in order, the last of which gives output 0.
 std::unique_ptr<provider::Kernel> elementwise_region(std::vector<RegionOp> ops, int inputs);
+/// The same with rows of the last one's results reduced, which are not written out. All operands are plain.
+std::unique_ptr<provider::Kernel> elementwise_region(std::vector<RegionOp> ops, int inputs, const RowFold& fold);
 
 }  // namespace ashlar::cpu

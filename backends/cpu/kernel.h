@@ -65,6 +65,7 @@ struct Columns {
 };
 
 struct TileCall;
+struct RowFold;
 
 /// A kernel of this provider. Kernels that derive from provider::Kernel alone are LayoutRule::kPlain and absorb nothing.
 class CpuKernel : public provider::Kernel {
@@ -76,6 +77,8 @@ class CpuKernel : public provider::Kernel {
   virtual bool fuse(const PostOp& /*op*/) { return false; }
   /// What the kernel is, where it is one element-wise operator on float32 that may become part of a region (elementwise_region.h); else null.
   virtual std::unique_ptr<TileCall> tile_call() const;
+  /// What it is, where it reduces the last dimensions of its float32 input 0, of that rank, and reads nothing else at a run; else null.
+  virtual std::unique_ptr<RowFold> row_fold(int rank) const;
   /// Whether input i may be columns of a wider tensor, which then stands in its place in bind and run. Called at any time after creation.
   virtual bool reads_columns(int /*input*/) const { return false; }
   /// Called before the first bind, for an input that reads_columns(): it is those columns.

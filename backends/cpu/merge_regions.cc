@@ -19,7 +19,9 @@ class Merging {
       : graph_(graph), host_(host), uses_(uses), steps_(steps), calls_(steps.size()) {
     for (std::size_t i = 0; i < steps.size(); ++i) {
       const KernelStep& step = steps[i].second;
-      const auto* kernel = dynamic_cast<const CpuKernel*>(step.kernel.get());
+      const CpuKernel* kernel = cpu_kernel(step);
+      step_of_[step.nodes.front()] = i;
+      images_ = images_ || (kernel && kernel->layout_rule() == LayoutRule::kPrefers);
       if (!kernel || step.outputs.size() != 1 || step.nodes.size() != 1 || value_of(step.outputs[0]).rank() < 0) continue;
       calls_[i] = kernel->tile_call();
       if (calls_[i]) maker_[step.outputs[0]] = i;
@@ -60,6 +62,8 @@ class Merging {
         }
       }
     }
+    const std::optional<std::size_t> fold = fold_behind(steps_[last].second.outputs[0]);
+    if (fold && !program) program = program_of(members);
     for (const std::size_t m : members) calls_[m] = nullptr;
     if (!program) return;
     KernelStep step;
@@ -69,9 +73,34 @@ class Merging {
       if (m != last) steps_[m].second.kernel = nullptr;
     }
     step.inputs = program->inputs;
-    step.outputs = steps_[last].second.outputs;
-    step.kernel = elementwise_region(std::move(program->ops), static_cast<int>(step.inputs.size()));
-    steps_[last].second = std::move(step);
+    step.outputs = steps_[fold.value_or(last)].second.outputs;
+    const auto inputs = static_cast<int>(step.inputs.size());
+    if (fold) {
+      KernelStep& reduction = steps_[*fold].second;
+      const int rank = value_of(reduction.inputs[0]).rank();
+      step.nodes.push_back(reduction.nodes.front());
+      step.kernel = elementwise_region(std::move(program->ops), inputs, *cpu_kernel(reduction)->row_fold(rank));
+      steps_[last].second.kernel = nullptr;
+      reduction = std::move(step);
+    } else {
+      step.kernel = elementwise_region(std::move(program->ops), inputs);
+      steps_[last].second = std::move(step);
+    }
+  }
+
+  static const CpuKernel* cpu_kernel(const KernelStep& step) { return dynamic_cast<const CpuKernel*>(step.kernel.get()); }
+
+  /// The step that reduces rows of the value and is all that reads it. Images that convolutions gave lie in another order than rows.
+  std::optional<std::size_t> fold_behind(std::uint32_t id) const {
+    const int rank = value_of(id).rank();
+    if (uses_.leaves(id) || uses_.readers(id).size() != 1 || rank < 1 || (images_ && rank >= 3)) return std::nullopt;
+    const auto at = step_of_.find(uses_.readers(id)[0]);
+    if (at == step_of_.end()) return std::nullopt;
+    const KernelStep& step = steps_[at->second].second;
+    const CpuKernel* kernel = step.kernel ? cpu_kernel(step) : nullptr;
+    if (!kernel || step.nodes.size() != 1 || step.outputs.size() != 1 || step.inputs[0] != id || !kernel->row_fold(rank))
+      return std::nullopt;
+    return at->second;
   }
 
   /// Steps whose result members read and nobody else, of the shape of the last member's.
@@ -130,6 +159,8 @@ class Merging {
   OrderedSteps& steps_;
   std::vector<std::unique_ptr<TileCall>> calls_;  ///< null where it is none, or part of a region already
   std::map<std::uint32_t, std::size_t> maker_;    ///< by value
+  std::map<std::uint32_t, std::size_t> step_of_;  ///< by a step's first node
+  bool images_ = false;                           ///< there are convolutions
 };
 
 }  // namespace

@@ -14,7 +14,8 @@ namespace ashlar::cpu {
 /// Steps by the last node they compute.
 using OrderedSteps = std::vector<std::pair<std::uint32_t, provider::KernelStep>>;
 
-/// Makes one step of element-wise steps that feed each other and nothing else, where all their results have one shape.
+/// Makes one step of element-wise steps that feed each other and nothing else, where all their results have one shape, and of a reduction of
+/// rows behind them.
 void merge_regions(const AshlarGraph* graph, const AshlarHost* host, const Uses& uses, OrderedSteps& steps);
 
 }  // namespace ashlar::cpu

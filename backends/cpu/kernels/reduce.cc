@@ -3,6 +3,7 @@
 // rows; where it is kept, neighbouring outputs are a fold of columns. float32 folds with vectors, other types with plain loops.
 #include <span>
 
+#include "elementwise_region.h"
 #include "rows.h"
 #include "scalar.h"
 
@@ -209,12 +210,24 @@ template <class T> void log_sum_exp(const Plan& plan, const T* x, T* y, const pr
 class Reduce : public CpuKernel {
  public:
   explicit Reduce(const provider::NodeView& node)
-      : keepdims_(node.integer("keepdims", 1) != 0), noop_(node.integer("noop_with_empty_axes") != 0) {
+      : keepdims_(node.integer("keepdims", 1) != 0), noop_(node.integer("noop_with_empty_axes") != 0), dtype_(node.input(0).dtype()) {
     if (!node.has_input(1)) axes_.emplace();
     else if (const auto constant = node.input(1).constant()) axes_ = constant->indices();
     reads_ = !keepdims_ && axes_ && keeps_order(*axes_, node.input(0).rank());
   }
   std::uint64_t bind_reads() const override { return axes_ ? 0 : 2; }
+  bool keepdims() const { return keepdims_; }
+  /// How many dimensions it reduces, where those are the last of a tensor of that rank, known before a run, and of float32; else 0.
+  int last_axes(int rank) const {
+    if (!axes_ || dtype_ != DType::kFloat32 || rank < 1) return 0;
+    std::vector<bool> gone(static_cast<std::size_t>(rank), axes_->empty() && !noop_);
+    for (const std::int64_t axis : *axes_) {
+      if (axis < -rank || axis >= rank) return 0;
+      gone[static_cast<std::size_t>(axis < 0 ? axis + rank : axis)] = true;
+    }
+    const auto first = std::find(gone.begin(), gone.end(), true);
+    return std::find(first, gone.end(), false) == gone.end() ? static_cast<int>(gone.end() - first) : 0;
+  }
   LayoutRule layout_rule() const override { return keepdims_ ? LayoutRule::kFollows : reads_ ? LayoutRule::kReads : LayoutRule::kPlain; }
 
   void bind(provider::BindContext& context) const override {
@@ -261,6 +274,7 @@ class Reduce : public CpuKernel {
 
   std::optional<std::vector<std::int64_t>> axes_;  ///< known before any run
   bool keepdims_, noop_, reads_ = false;
+  DType dtype_;
 };
 
 template <Fold kFold, Operator::Finish kFinish> class FoldKernel final : public Reduce {
@@ -275,6 +289,19 @@ template <Fold kFold, Operator::Finish kFinish> class FoldKernel final : public 
         else reduce_columns(kOp, plan, x, y, context);
       });
     });
+  }
+  std::unique_ptr<RowFold> row_fold(int rank) const override {
+    const int axes = last_axes(rank);
+    if (axes == 0) return nullptr;
+    return std::make_unique<RowFold>(RowFold{.fold = kFold,
+                                             .axes = axes,
+                                             .keepdims = keepdims(),
+                                             .identity = identity<double>(kFold),
+                                             .merge = [](double a, double b) { return step(merge_of(kFold), a, b); },
+                                             .finish =
+                                                 [](double value, std::int64_t length) {
+                                                   return finish<float>(Operator{kFold, kFinish}, value, length);
+                                                 }});
   }
 };
 
