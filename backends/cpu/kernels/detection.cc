@@ -35,8 +35,7 @@ class NonMaxSuppression final : public provider::Kernel {
           "boxes has the shape ", boxes, ", scores ", scores);
     check(scores[2] <= std::numeric_limits<std::uint32_t>::max(), "boxes has the shape ", boxes, ", too many to sort");
     context.set_output_unknown(0);
-    context.set_workspace(static_cast<std::uint64_t>(KeptBoxes::capacity(scores[2])) * sizeof(Box) +
-                          static_cast<std::uint64_t>(scores[2]) * sizeof(std::uint64_t));
+    context.set_workspace(static_cast<std::uint64_t>(scores[2]) * (sizeof(std::uint64_t) + sizeof(Box)));
   }
 
   void run(const RunContext& context) const override {
@@ -45,10 +44,12 @@ class NonMaxSuppression final : public provider::Kernel {
     const std::int64_t most = scalar<std::int64_t>(context, 2).value_or(0);
     const float limit = scalar<float>(context, 3).value_or(0);
     const std::optional<float> threshold = scalar<float>(context, 4);
-    auto* memory = static_cast<float*>(context.workspace());
-    auto* entries = reinterpret_cast<std::uint64_t*>(memory + 5 * KeptBoxes::capacity(count));
+    auto* entries = static_cast<std::uint64_t*>(context.workspace());
+    auto* all = reinterpret_cast<Box*>(entries + count);
     std::vector<std::int64_t> selected;
     for (std::int64_t b = 0; b < batches && most > 0; ++b) {
+      for (std::int64_t i = 0; i < count; ++i) all[i] = corners(boxes.data<float>() + (b * count + i) * 4, centered_);
+      KeptBoxes kept(all, count);
       for (std::int64_t c = 0; c < classes; ++c) {
         const float* score = scores.data<float>() + (b * classes + c) * count;
         auto* end = entries;
@@ -56,12 +57,11 @@ class NonMaxSuppression final : public provider::Kernel {
           if (score[i] == score[i] && (!threshold || score[i] > *threshold))
             *end++ = make_entry(score[i], static_cast<std::uint32_t>(i), true);
         std::sort(entries, end, std::greater<>());
-        KeptBoxes kept(memory, KeptBoxes::capacity(count));
+        kept.clear();
         for (const auto* entry = entries; entry != end && kept.size() < most; ++entry) {
           const std::int64_t i = place_of(*entry);
-          const Box box = corners(boxes.data<float>() + (b * count + i) * 4, centered_);
-          if (kept.overlap(box, limit)) continue;
-          kept.add(box);
+          if (kept.overlap(all[i], limit)) continue;
+          kept.add(all[i]);
           selected.insert(selected.end(), {b, c, i});
         }
       }
