@@ -201,7 +201,8 @@ class TrainingBatchNormalization final : public provider::Kernel {
 class GroupNormalization final : public CpuKernel {
  public:
   explicit GroupNormalization(const NodeView& node)
-      : epsilon_(node.real("epsilon", 1e-5f)), groups_(node.integer("num_groups")), float_(node.input(0).dtype() == DType::kFloat32) {}
+      : epsilon_(node.real("epsilon", 1e-5f)), groups_(node.integer("num_groups")), threads_(node.host()->threads),
+        float_(node.input(0).dtype() == DType::kFloat32) {}
   static provider::Verdict verdict(const NodeView& node) {
     ASHLAR_REQUIRE(node.integer("num_groups", 1) > 0, ASHLAR_ATTRIBUTE, "GroupNormalization with ", node.integer("num_groups"),
                    " groups is not defined");
@@ -219,7 +220,8 @@ class GroupNormalization final : public CpuKernel {
     for (int i = 1; i < 3; ++i) check_channels(context, i, shape->channels);
     context.set_output(0, x.dims());
     context.set_layout(0, x.layout());
-    if (shape->last) context.set_workspace(Affine::bytes(shape->channels));
+    if (shape->last)
+      context.set_workspace(Affine::bytes(shape->channels) + static_cast<std::uint64_t>(slots(*shape) * shape->channels) * sizeof(float));
     context.set_binding(std::move(shape));
   }
   void run(const RunContext& context) const override {
@@ -250,6 +252,11 @@ class GroupNormalization final : public CpuKernel {
 
  private:
   std::int64_t group_count(const Channels& shape) const { return groups_ > 0 ? groups_ : shape.channels; }
+  /// Parts of an image's pixels that are added up at once.
+  std::int64_t slots(const Channels& shape) const {
+    return std::clamp<std::int64_t>(shape.inner * shape.channels / kSlotElements, 1,
+                                    std::min<std::int64_t>(threads_, std::max<std::int64_t>(1, shape.inner)));
+  }
 
   void channels_last(const RunContext& context, const Channels& shape, std::int64_t n) const {
     const float* x = context.input(0).data<float>() + n * shape.inner * shape.channels;
@@ -257,22 +264,33 @@ class GroupNormalization final : public CpuKernel {
     const std::int64_t channels = shape.channels, groups = group_count(shape), members = channels / groups;
     const double size = static_cast<double>(members) * static_cast<double>(shape.inner);
     const Affine a(context.workspace(), channels);
+    // Sums of a slot's pixels, by channel, and then over the slots.
+    const std::int64_t slots = this->slots(shape);
+    float* const partial = a.bias + channels;
     const auto by_channel = [&](float* sums, auto gather) {
-      std::fill_n(sums, channels, 0.0f);
-      context.parallel_for((channels + kStrip - 1) / kStrip, grain_of(shape.inner * kStrip / 4), [&](std::int64_t begin, std::int64_t end) {
-        gather(begin * kStrip, std::min(channels, end * kStrip) - begin * kStrip);
+      std::fill_n(partial, slots * channels, 0.0f);
+      context.parallel_for(slots, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t s = begin; s < end; ++s) {
+          const std::int64_t first = shape.inner * s / slots, rows = shape.inner * (s + 1) / slots - first;
+          for (std::int64_t c = 0; c < channels; c += kStrip)
+            gather(x + first * channels + c, rows, c, std::min(kStrip, channels - c), partial + s * channels + c);
+        }
       });
+      std::copy_n(partial, channels, sums);
+      for (std::int64_t s = 1; s < slots; ++s)
+        for (std::int64_t c = 0; c < channels; ++c) sums[c] += partial[s * channels + c];
     };
     const auto group_mean = [&](const float* sums, std::int64_t g) {
       double total = 0;
       for (std::int64_t k = 0; k < members; ++k) total += static_cast<double>(sums[g * members + k]);
       return total / size;
     };
-    by_channel(a.factor,
-               [&](std::int64_t c, std::int64_t count) { fold_columns(Fold::kSum, x + c, shape.inner, channels, count, a.factor + c); });
+    by_channel(a.factor, [&](const float* from, std::int64_t rows, std::int64_t, std::int64_t count, float* to) {
+      fold_columns(Fold::kSum, from, rows, channels, count, to);
+    });
     for (std::int64_t g = 0; g < groups; ++g) std::fill_n(a.shift + g * members, members, static_cast<float>(group_mean(a.factor, g)));
-    by_channel(a.factor, [&](std::int64_t c, std::int64_t count) {
-      squares_columns(x + c, shape.inner, channels, count, a.shift + c, a.factor + c);
+    by_channel(a.factor, [&](const float* from, std::int64_t rows, std::int64_t c, std::int64_t count, float* to) {
+      squares_columns(from, rows, channels, count, a.shift + c, to);
     });
     for (std::int64_t g = 0; g < groups; ++g) {
       const double inverse = 1 / std::sqrt(group_mean(a.factor, g) + epsilon_);
@@ -284,8 +302,9 @@ class GroupNormalization final : public CpuKernel {
     affine_channels_last(context, shape, n * shape.inner, shape.inner, a);
   }
 
+  static constexpr std::int64_t kSlotElements = 65536;  ///< that are worth a thread
   float epsilon_;
-  std::int64_t groups_;
+  std::int64_t groups_, threads_;
   bool float_;
 };
 
