@@ -164,12 +164,14 @@ class Analysis {
       if (value.type.kind != ValueType::Kind::kTensor || !facts_[v].shape) refuse("input '" + value.name + "' has no shape");
       if (!has_rows(v) && depends(*facts_[v].shape)) refuse("input '" + value.name + "' has the batch in another place than the first");
       if (!has_rows(v)) continue;
+      refuse_packed(v, "input");
       kinds_[v] = Kind::kRows;
       rule.by_row[i] = 1;
     }
     for (ValueId v = 0; v < graph_.values.size(); ++v)
       if (graph_.values[v].constant.defined() && kinds_[v] == Kind::kSame) facts_[v] = ops::facts_of(graph_.values[v].constant);
     for (const Node& node : graph_.nodes) visit(node);
+    for (const ValueId v : graph_.outputs) refuse_packed(v, "output");
     for (const ValueId v : graph_.outputs)
       if (kinds_[v] != Kind::kRows) refuse("output '" + graph_.values[v].name + "' has no row for each of the batch");
     rule.divisible = true;
@@ -179,6 +181,13 @@ class Analysis {
  private:
   [[noreturn]] static void refuse(std::string reason) { throw Indivisible{std::move(reason)}; }
   [[noreturn]] static void refuse(const Node& node, const std::string& why) { refuse(node.op_name() + " " + node.id + " " + why); }
+
+  /// Elements of which several share a byte: a row may begin inside of one.
+  void refuse_packed(ValueId v, const char* what) const {
+    const DType dtype = graph_.values[v].type.dtype;
+    if (dtype == DType::kUndefined || byte_size(dtype, 2) != 2 * byte_size(dtype, 1))
+      refuse(std::string(what) + " '" + graph_.values[v].name + "' is of " + std::string(to_string(dtype)));
+  }
 
   /// The batch is the first dimension of the first input that has one with a name.
   void name_batch() {

@@ -80,6 +80,10 @@ void Run::Impl::run_parts(std::int64_t rows, const runtime::RunState& state) {
   for (std::size_t i = 0; i < whole.size(); ++i)
     if (rule.by_row[i]) batch = whole[i].tensor().shape()[0];
   std::vector<Tensor> results(slots.size());
+  // However it ends, the frame knows the caller's buffers again, and none of the parts'.
+  const std::shared_ptr<void> restore(nullptr, [&](void*) {
+    for (std::size_t i = 0; i < slots.size(); ++i) frame.set_output_buffer(i, buffers[i]);
+  });
   for (std::int64_t begin = 0; begin < batch; begin += rows) {
     const std::int64_t count = std::min(rows, batch - begin);
     for (std::size_t i = 0; i < whole.size(); ++i)
@@ -101,10 +105,7 @@ void Run::Impl::run_parts(std::int64_t rows, const runtime::RunState& state) {
     }
     frame.finish();
   }
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    frame.set(slots[i], results[i]);
-    frame.set_output_buffer(i, buffers[i]);
-  }
+  for (std::size_t i = 0; i < slots.size(); ++i) frame.set(slots[i], results[i]);
 }
 
 }  // namespace ashlar::inline v0

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/batch.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -112,6 +115,30 @@ TEST(Parts, GiveWhatSingleRowsGive) {
     EXPECT_EQ(run.output("y").tensor().shape(), part.shape());
     EXPECT_NEAR(run.output("y").tensor().data<float>()[12345], reference.output("y").tensor().data<float>()[12345], 1e-5);
   }
+}
+
+// A run that ends between two parts leaves neither memory of theirs nor its inputs behind.
+TEST(Parts, ADeadlineBetweenPartsLeavesTheRunUsable) {
+  const Session session(text_model(R"(<ir_version: 8, opset_import: ["": 17]>
+    g (float[B, 1048576] x) => (float[B, 1048576] y) { a = Exp(x)  b = Erf(a)  c = Tanh(b)  y = Softmax <axis = 1> (c) })"),
+                        {.providers = {"cpu"}});
+  ashlar::Run run = session.prepare();
+  const Tensor x = Tensor::zeros(DType::kFloat32, {24, 1048576});
+  run.bind_input("x", x);
+  run();
+  Trace trace;
+  run({.trace = &trace});
+  ASSERT_GT(std::count_if(trace.events.begin(), trace.events.end(), [](const TraceEvent& e) { return e.op == "Softmax"; }), 1);
+  for (int part = 1; part < 8; ++part) {
+    const auto deadline = std::chrono::nanoseconds(trace.wall_ns * part / 8);
+    try {
+      run({.deadline = deadline});
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kDeadlineExceeded);
+    }
+  }
+  run();
+  for (const std::int64_t i : {0, 23 * 1048576 + 5}) EXPECT_NEAR(run.output("y").tensor().data<float>()[i], 1.0 / 1048576, 1e-9);
 }
 
 TEST(Parts, ACancelledRunLeavesTheRunUsable) {
