@@ -27,6 +27,11 @@ struct SessionOptions {
   /// Providers in order of preference, named as providers.h says: each node runs on the first that accepts it. Empty: the build's
   /// default ones. One that cannot be had is an Error that says what was looked for and found; no other takes its place.
   std::vector<std::string> providers = {};
+  /// Providers, of those above, that must run every node but those of the operators in allow_cpu_for (`Op` or `domain::Op`); empty: any may. What
+  /// the core does itself, control flow and shape arithmetic, is asked of nobody. A node elsewhere is an Error (kUnsupported) that lists all of them, with
+  /// the code and the sentence of every required provider's refusal; kNotFound for a name that is no provider of this session.
+  std::vector<std::string> require = {};
+  std::vector<std::string> allow_cpu_for = {};
   /// Threads a run may use, the caller's included; 0: the smallest of affinity mask, control-group quota and physical cores (`ashlar doctor`
   /// shows them). Results have the same bits whenever this number is the same. Errors: kInvalidArgument when it is negative or above 256.
   int threads = 0;

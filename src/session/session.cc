@@ -10,6 +10,7 @@
 #include "core/thread_pool.h"
 #include "optimizer/pass.h"
 #include "partition/host.h"
+#include "partition/require.h"
 #include "runtime/predict.h"
 #include "session/folding.h"
 #include "session/session_impl.h"
@@ -122,6 +123,7 @@ Session::Session(const Model& model, const SessionOptions& options) try {
   const partition::PartitionedGraph partitioned = partition::partition(impl->graph, impl->providers);
   partition::verify(partitioned, impl->providers);
   impl->placement = partition::placement(partitioned, impl->providers);
+  partition::check_required(impl->placement, impl->providers, options.require, options.allow_cpu_for);
   impl->plan = plan::lower(partitioned, impl->providers, impl->topology, *impl->model->weights);
   plan::verify(*impl->plan);
   for (const plan::Topology::Space& space : impl->topology->spaces)

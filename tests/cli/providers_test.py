@@ -26,6 +26,15 @@ class Providers(CommandTest):
             placement = json.loads(self.ashlar("explain", self.model, "--providers", providers, "--json")[0])
             self.assertEqual([n["provider"] for n in placement["nodes"]], ["works", "reference"])
 
+    def test_require(self):
+        providers = f"{self.library('works')},reference"
+        wanted = ("--providers", providers, "--require", "works")
+        error = self.refused("explain", self.model, *wanted, says="1 node does not run on works")
+        self.assertIn("(Neg) on reference, works (no_kernel_op)", error["message"])
+        self.refused("run", self.model, "--input", "x=[-1,2,-3,4]", *wanted, says="(Neg) on reference")
+        self.ashlar("explain", self.model, *wanted, "--allow-cpu", "Neg,Shape")
+        self.refused("explain", self.model, "--providers", providers, "--require", "work", says="did you mean 'works'")
+
     def test_run_does_not_go_elsewhere(self):
         for name, word in ("version_77", "version 77"), ("nowhere", "nowhere.so"), ("unavailable", "found driver 11.8"):
             error = self.refused("run", self.model, "--input", "x=[1,2,3,4]", "--providers", f"{self.library(name)},reference", says=word)

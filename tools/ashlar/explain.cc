@@ -11,6 +11,7 @@
 #include "command.h"
 #include "fail.h"
 #include "pass_options.h"
+#include "placement_options.h"
 #include "print.h"
 #include "suggest.h"
 #include "utf8.h"
@@ -24,7 +25,8 @@ const std::vector<std::string>& stages() {
 }
 
 struct Arguments {
-  std::string model, providers, stage, node;
+  std::string model, stage, node;
+  PlacementWords placement;
   PassWords passes;
   bool json = false;
 };
@@ -104,7 +106,10 @@ int explain(const Arguments& args) {
   if (!args.stage.empty() && !args.node.empty()) fail("--stage and --node exclude each other");
   if (!args.stage.empty() && std::find(stages().begin(), stages().end(), args.stage) == stages().end())
     fail(ErrorCode::kNotFound, "there is no stage '{}'{}", args.stage, suggestion(args.stage, stages()));
-  const Session session(Model::load(args.model), {.providers = split_list(args.providers), .passes = args.passes.parse()});
+  const Session session(Model::load(args.model), {.providers = split_list(args.placement.providers),
+                                                  .require = split_list(args.placement.required),
+                                                  .allow_cpu_for = split_list(args.placement.allowed),
+                                                  .passes = args.passes.parse()});
   if (!args.stage.empty()) {
     const std::string text = session.stage_text(args.stage);
     if (args.json) print_json({{"schema", 1}, {"stage", args.stage}, {"text", text}});
@@ -140,7 +145,7 @@ Action add_explain(CLI::App& app) {
   auto args = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("explain", "Where every node of a model runs, and why not elsewhere");
   command->add_option("MODEL", args->model, "The ONNX file (needed)");
-  command->add_option("--providers", args->providers, "Providers in order of preference, by name or path, such as cpu,reference");
+  add_placement_options(*command, args->placement);
   command->add_option("--stage", args->stage, "Print a stage's text form: graph, optimized, placement or plan");
   command->add_option("--node", args->node, "Print one node, by its id in the model or in the session, and what the passes did to it");
   add_pass_options(*command, args->passes);

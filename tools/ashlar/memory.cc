@@ -12,6 +12,7 @@
 #include "fail.h"
 #include "memory_limits.h"
 #include "pass_options.h"
+#include "placement_options.h"
 #include "print.h"
 #include "utf8.h"
 
@@ -19,7 +20,8 @@ namespace ashlar::cli {
 namespace {
 
 struct Arguments {
-  std::string model, providers;
+  std::string model;
+  PlacementWords placement;
   std::vector<std::string> shapes, limits;
   PassWords passes;
   bool json = false;
@@ -37,9 +39,11 @@ std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& words)
 
 int memory(const Arguments& args) {
   require_model(args.model, "memory");
-  const Session session(
-      Model::load(args.model),
-      {.providers = split_list(args.providers), .memory_limits = parse_limits(args.limits), .passes = args.passes.parse()});
+  const Session session(Model::load(args.model), {.providers = split_list(args.placement.providers),
+                                                  .require = split_list(args.placement.required),
+                                                  .allow_cpu_for = split_list(args.placement.allowed),
+                                                  .memory_limits = parse_limits(args.limits),
+                                                  .passes = args.passes.parse()});
   const MemoryPlan plan = session.memory(parse_shapes(args.shapes));
   if (args.json) {
     print_json(Json::parse(plan.to_json()));
@@ -64,7 +68,7 @@ Action add_memory(CLI::App& app) {
   auto args = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("memory", "What a session and a run take of every memory space, without running");
   command->add_option("MODEL", args->model, "The ONNX file (needed)");
-  command->add_option("--providers", args->providers, "Providers in order of preference, by name or path, such as cpu,reference");
+  add_placement_options(*command, args->placement);
   command->add_option("--shape", args->shapes, "An input's shape, NAME=1x3x224x224; once for each");
   command->add_option("--memory-limit", args->limits, kLimitHelp);
   add_pass_options(*command, args->passes);

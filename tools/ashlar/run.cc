@@ -21,6 +21,7 @@
 #include "memory_limits.h"
 #include "npy.h"
 #include "pass_options.h"
+#include "placement_options.h"
 #include "print.h"
 #include "progress.h"
 #include "summary.h"
@@ -32,7 +33,8 @@ namespace fs = std::filesystem;
 namespace {
 
 struct Arguments {
-  std::string model, data_set, output_dir, providers, trace, mean, std;
+  std::string model, data_set, output_dir, trace, mean, std;
+  PlacementWords placement;
   PassWords passes;
   std::vector<std::string> limits;
   InputRequests requests;
@@ -160,7 +162,9 @@ int run(Arguments args) {
 
   watch.lap_ms();
   progress.show("preparing");
-  const Session session(model, {.providers = split_list(args.providers),
+  const Session session(model, {.providers = split_list(args.placement.providers),
+                                .require = split_list(args.placement.required),
+                                .allow_cpu_for = split_list(args.placement.allowed),
                                 .threads = args.threads,
                                 .memory_limits = parse_limits(args.limits),
                                 .passes = args.passes.parse()});
@@ -208,7 +212,7 @@ Action add_run(CLI::App& app) {
   command->add_option("--output-dir", args->output_dir, "Write output_J.pb and NAME.npy files there");
   command->add_option("--mean", args->mean, "Of pictures: subtracted from value / 255, one number or one per channel");
   command->add_option("--std", args->std, "Of pictures: divided by after that, one number or one per channel");
-  command->add_option("--providers", args->providers, "Providers in order of preference, by name or path, such as cpu,reference");
+  add_placement_options(*command, args->placement);
   add_pass_options(*command, args->passes);
   command->add_option("--memory-limit", args->limits, kLimitHelp);
   command->add_option("--threads", args->threads, "Threads to use; 0: one per processor");
