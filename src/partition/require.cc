@@ -16,7 +16,7 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
-/// "conv1 (Conv) on cpu, cuda (no_kernel_dtype): Conv of float64 has no kernel"
+/// "conv1 (Conv) on cpu, stone (no_kernel_dtype): Conv of float64 has no kernel"
 std::string explained(const NodePlacement& node, const std::vector<std::string>& required) {
   std::string out = core::printable(node.node) + " (" + core::printable(node.op) + ") on " + node.provider;
   for (const Verdict& v : node.verdicts)
