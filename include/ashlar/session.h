@@ -102,12 +102,12 @@ class ASHLAR_API Run {
   /// that is too little): no run copies what is there. Any other output becomes the next input as it is; states() says which, and why.
   ///
   /// A state begins without places along the axis in which the declared types of the two differ, else as zeros; bind_input gives it other
-  /// elements (which are copied) at any time. output(present) is a dense tensor, made when it is asked for. A run that fails leaves states as
-  /// they were. Throws Error: kNotFound for a name that is none, kInvalidArgument where the two are no tensors of one dtype and rank, where
+  /// elements (which are copied) at any time. output(present) is a dense tensor, made when it is asked for, and undefined once the state was
+  /// bound, rewound or restarted. A run that fails leaves states as they were. Throws Error: kNotFound for a name that is none, kInvalidArgument where the two are no tensors of one dtype and rank, where
   /// one of them is tied already, the output has a bound buffer, or the capacity is negative.
   void state(std::string_view past, std::string_view present, std::int64_t capacity = 0);
   std::vector<StateInfo> states() const;
-  /// The next run begins with every state as it was before the first.
+  /// The next run begins with every state as a new one: without places, or zeros, whatever was bound.
   void restart();
   /// Leaves the first `places` of every state that grows, as if what came later had not been run. Throws Error (kInvalidArgument) when one has less.
   void rewind(std::int64_t places);

@@ -148,7 +148,7 @@ void Run::Impl::execute(const RunOptions& options) {
     s.present = false;
     if (!s.value.defined()) begin_state(s);
     inputs[s.input] = s.value;
-    frame.set_room(graph.inputs[s.input], s.in_place ? s.capacity : 0);
+    frame.set_room(graph.inputs[s.input], s.room());
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].defined()) frame.set(graph.inputs[i], readable(inputs[i]));
@@ -191,8 +191,12 @@ Run::~Run() = default;
 void Run::bind_input(std::size_t index, Value value) {
   check_index(impl_->session->model->inputs, index, "input");
   check_input(impl_->session->model->inputs[index], value);
-  if (Impl::State* s = impl_->state_of_input(index)) impl_->set_state(*s, value.tensor());
-  else impl_->inputs[index] = std::move(value);
+  if (Impl::State* s = impl_->state_of_input(index)) {
+    impl_->set_state(*s, value.tensor());
+    impl_->forget_output(*s);
+  } else {
+    impl_->inputs[index] = std::move(value);
+  }
 }
 void Run::bind_input(std::string_view name, Value value) { bind_input(impl_->input_index(name), std::move(value)); }
 

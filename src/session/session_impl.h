@@ -58,21 +58,26 @@ struct Run::Impl {
   /// An output tied to an input.
   struct State {
     std::size_t input, output;
-    int axis = -1;              ///< along which it grows
-    bool in_place = false;      ///< `value` has room for `capacity` places; else it is dense
-    std::string reason = {};    ///< why it is not in place
-    std::int64_t capacity = 0;  ///< asked for, or there
-    Tensor value = {};          ///< undefined before the first run
-    Tensor storage = {};        ///< of a value in place
-    Tensor larger = {};         ///< what takes its place when a run has ended
-    bool present = false;       ///< the last run gave it, and nobody asked for the output yet
+    int axis = -1;            ///< along which it grows
+    bool in_place = false;    ///< `value` lies in `storage`, with room for more; else it is dense
+    std::string reason = {};  ///< why it is not in place
+    std::int64_t wanted = 0;  ///< places of its first storage
+    Tensor value = {};        ///< undefined before the first run
+    Tensor storage = {};      ///< of a value in place
+    Tensor larger = {};       ///< what takes its place when a run has ended
+    bool present = false;     ///< the last run gave it, and nobody asked for the output yet
+    /// Places that the storage has.
+    std::int64_t room() const { return storage.defined() ? storage.shape()[static_cast<std::size_t>(axis)] : 0; }
   };
   State* state_of_input(std::size_t index);
   State* state_of_output(std::size_t index);
   void set_state(State& state, const Tensor& value) const;
+  /// Once a state is no longer what the last run gave, that output is gone.
+  void forget_output(State& state);
   void begin_state(State& state) const;
   void end_states();
-  static void make_room(State& state, const Tensor& result);
+  void make_room(State& state, const Tensor& result) const;
+  Tensor new_storage(const State& state, const Tensor& like, std::int64_t places) const;
   static void end_state(State& state, const Tensor& result);
   /// Its elements without the room between them.
   Tensor dense(const State& state) const;

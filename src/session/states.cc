@@ -63,6 +63,20 @@ Run::Impl::State* Run::Impl::state_of_output(std::size_t index) {
   return s == states.end() ? nullptr : &*s;
 }
 
+/// Throws Error (kOutOfMemory, kInvalidArgument) naming the state.
+Tensor Run::Impl::new_storage(const State& state, const Tensor& like, std::int64_t places) const {
+  try {
+    return Tensor::zeros(like.dtype(), with(like.shape(), state.axis, places));
+  } catch (const Error& e) {
+    throw e.with({.tensor = session->model->inputs[state.input].name});
+  }
+}
+
+void Run::Impl::forget_output(State& state) {
+  state.present = false;
+  outputs[state.output] = Value();
+}
+
 /// Takes the elements; a state in place gets memory with room for more.
 void Run::Impl::set_state(State& state, const Tensor& value) const {
   if (!state.in_place) {
@@ -71,14 +85,11 @@ void Run::Impl::set_state(State& state, const Tensor& value) const {
   }
   const Blocks blocks(value, state.axis);
   const Shape shape = value.shape();
-  bool fits = state.storage.defined() && blocks.places <= state.capacity;
+  bool fits = state.storage.defined() && blocks.places <= state.room();
   for (int d = 0; fits && d < shape.rank(); ++d)
     fits = d == state.axis || shape[static_cast<std::size_t>(d)] == state.storage.shape()[static_cast<std::size_t>(d)];
-  if (!fits) {
-    state.capacity = std::max({state.capacity, blocks.places, std::int64_t{1}});
-    state.storage = Tensor::zeros(value.dtype(), with(shape, state.axis, state.capacity));
-  }
-  copy_places(blocks, blocks.places, value.raw(), blocks.places, state.storage.mutable_raw(), state.capacity);
+  if (!fits) state.storage = new_storage(state, value, std::max({state.wanted, state.room(), blocks.places, std::int64_t{1}}));
+  copy_places(blocks, blocks.places, value.raw(), blocks.places, state.storage.mutable_raw(), state.room());
   state.value = Tensor::adopt(value.dtype(), shape, state.storage.mutable_raw(), nullptr, false);
 }
 
@@ -118,10 +129,9 @@ void Run::Impl::begin_state(State& state) const {
 }
 
 /// Memory for what a run gave, where the state has no room for it. All that can fail before states change.
-void Run::Impl::make_room(State& state, const Tensor& result) {
+void Run::Impl::make_room(State& state, const Tensor& result) const {
   if (!state.in_place || result.raw() == state.storage.raw()) return;
-  const std::int64_t capacity = std::max(result.shape()[static_cast<std::size_t>(state.axis)], 2 * state.capacity);
-  state.larger = Tensor::zeros(result.dtype(), with(result.shape(), state.axis, capacity));
+  state.larger = new_storage(state, result, std::max(result.shape()[static_cast<std::size_t>(state.axis)], 2 * state.room()));
 }
 
 /// Takes over what a run gave.
@@ -133,8 +143,7 @@ void Run::Impl::end_state(State& state, const Tensor& result) {
   }
   const Blocks blocks(result, state.axis);
   state.storage = std::exchange(state.larger, Tensor());
-  state.capacity = state.storage.shape()[static_cast<std::size_t>(state.axis)];
-  copy_places(blocks, blocks.places, result.raw(), blocks.places, state.storage.mutable_raw(), state.capacity);
+  copy_places(blocks, blocks.places, result.raw(), blocks.places, state.storage.mutable_raw(), state.room());
   state.value = Tensor::adopt(result.dtype(), result.shape(), state.storage.mutable_raw(), nullptr, false);
 }
 
@@ -154,7 +163,7 @@ Tensor Run::Impl::dense(const State& state) const {
   if (!state.in_place) return state.value;
   Tensor out = Tensor::zeros(state.value.dtype(), state.value.shape());
   const Blocks blocks(state.value, state.axis);
-  copy_places(blocks, blocks.places, state.value.raw(), state.capacity, out.mutable_raw(), blocks.places);
+  copy_places(blocks, blocks.places, state.value.raw(), state.room(), out.mutable_raw(), blocks.places);
   return out;
 }
 
@@ -186,7 +195,7 @@ void Run::state(std::string_view past, std::string_view present, std::int64_t ca
   state.in_place = growth.axis.has_value();
   state.reason = std::move(growth.reason);
   state.axis = growth.axis ? static_cast<int>(*growth.axis) : differing_axis(in.type, out.type);
-  state.capacity = capacity;
+  state.wanted = capacity;
   Value& bound = impl_->inputs[state.input];
   if (bound.defined()) impl_->set_state(state, bound.tensor());
   bound = Value();
@@ -197,13 +206,12 @@ void Run::state(std::string_view past, std::string_view present, std::int64_t ca
 std::vector<StateInfo> Run::states() const {
   std::vector<StateInfo> out;
   for (const Impl::State& s : impl_->states) {
-    std::int64_t capacity = s.capacity;
-    if (!s.in_place) capacity = s.value.defined() && s.axis >= 0 ? s.value.shape()[static_cast<std::size_t>(s.axis)] : 0;
+    const std::int64_t length = s.value.defined() && s.axis >= 0 ? s.value.shape()[static_cast<std::size_t>(s.axis)] : 0;
     out.push_back({.past = impl_->session->model->inputs[s.input].name,
                    .present = impl_->session->model->outputs[s.output].name,
                    .shape = s.value.defined() ? s.value.shape() : Shape(),
                    .axis = s.axis,
-                   .capacity = capacity,
+                   .capacity = s.in_place ? s.room() : length,
                    .in_place = s.in_place,
                    .reason = s.reason});
   }
@@ -213,7 +221,7 @@ std::vector<StateInfo> Run::states() const {
 void Run::restart() {
   for (Impl::State& s : impl_->states) {
     s.value = Tensor();
-    s.present = false;
+    impl_->forget_output(s);
   }
 }
 
@@ -225,7 +233,10 @@ void Run::rewind(std::int64_t places) {
                                                    std::to_string(length(s)) + " places, so " + std::to_string(places) +
                                                    " of them cannot be left");
   for (Impl::State& s : impl_->states)
-    if (s.axis >= 0 && s.value.defined()) impl_->rewind(s, places);
+    if (s.axis >= 0 && s.value.defined()) {
+      impl_->rewind(s, places);
+      impl_->forget_output(s);
+    }
 }
 
 }  // namespace ashlar::inline v0

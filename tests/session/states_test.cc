@@ -206,6 +206,38 @@ TEST(States, AnInputPassedThroughIsCopied) {
   EXPECT_EQ(run.output("y").tensor().data<float>()[0], -1);
 }
 
+// What a run gave is an output until the state is something else.
+TEST(States, AnOutputEndsWhenTheStateIsChanged) {
+  const Session session(text_model(kDecoder), {.providers = {"cpu"}});
+  std::mt19937 numbers(5);
+  ashlar::Run run = session.prepare();
+  run.state("past_k", "all_k", 16);
+  run.state("past_v", "all_v", 16);
+  for (const char* name : {"q", "k", "v"}) run.bind_input(name, random({1, 3, name[0] == 'q' ? 32 : 16}, numbers));
+  run();
+  run.rewind(1);
+  EXPECT_FALSE(run.output("all_k").defined());
+  run();
+  EXPECT_EQ(run.output("all_k").tensor().shape(), (Shape{1, 2, 4, 8}));
+  run.bind_input("past_k", random({1, 2, 2, 8}, numbers));
+  EXPECT_FALSE(run.output("all_k").defined());
+  EXPECT_EQ(run.output("all_v").tensor().shape(), (Shape{1, 2, 4, 8}));
+  run.restart();
+  EXPECT_FALSE(run.output("all_v").defined());
+}
+
+// Memory that cannot be had names the state; the run before it stays what it was.
+TEST(States, WithoutMemoryNameTheState) {
+  const Session session(text_model(kDecoder), {.providers = {"cpu"}});
+  std::mt19937 numbers(5);
+  ashlar::Run run = session.prepare();
+  run.state("past_k", "all_k", std::int64_t{1} << 50);
+  for (const char* name : {"q", "k", "v"}) run.bind_input(name, random({1, 3, name[0] == 'q' ? 32 : 16}, numbers));
+  run.bind_input("past_v", Tensor::zeros(DType::kFloat32, {1, 2, 0, 8}));
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(error_of([&] { run(); }).context().tensor, "past_k");
+  EXPECT_EQ(run.states()[0].capacity, 0);
+}
+
 TEST(States, SayWhoElseReadsThem) {
   const Session session(text_model(R"(<ir_version: 10, opset_import: ["": 24]>
   decoder (float[B, S, 16] q, float[B, 2, past, 8] past_k, float[B, 2, past, 8] past_v)
