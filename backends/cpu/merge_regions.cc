@@ -100,7 +100,20 @@ class Merging {
     const CpuKernel* kernel = step.kernel ? cpu_kernel(step) : nullptr;
     if (!kernel || step.nodes.size() != 1 || step.outputs.size() != 1 || step.inputs[0] != id || !kernel->row_fold(rank))
       return std::nullopt;
-    return at->second;
+    return many_rows(id, rank - kernel->row_fold(rank)->axes) ? std::optional(at->second) : std::nullopt;
+  }
+
+  /// Whether a value has rows enough, `kept` of its dimensions in front of them, that threads have work when each row is one's: a long row by itself is
+  /// better cut, which the reduction's own kernel does. Dimensions that are not known may be anything.
+  bool many_rows(std::uint32_t id, int kept) const {
+    constexpr std::int64_t kFewRows = 8;
+    std::int64_t rows = 1;
+    for (int d = 0; d < kept; ++d) {
+      const std::int64_t dim = value_of(id).dim(d);
+      if (dim < 0 || dim >= kFewRows) return true;
+      rows *= dim;
+    }
+    return rows >= kFewRows;
   }
 
   /// Steps whose result members read and nobody else, of the shape of the last member's.

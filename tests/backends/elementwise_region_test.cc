@@ -114,7 +114,7 @@ TEST_F(ElementwiseRegions, EndWithAReduction) {
           if (op == "ReduceProd" && columns > 7) continue;  // beyond floats
           std::size_t steps = 0;
           ASSERT_EQ(compare(text_model(fixed.c_str()), inputs, &steps, 2e-5), "") << fixed;
-          EXPECT_EQ(steps, 1u) << fixed;
+          EXPECT_EQ(steps, axes == "0, 1, 2" ? 2u : 1u) << fixed;  // one long row is cut among threads, by a step of its own
         }
 }
 
