@@ -21,25 +21,30 @@ namespace {
 constexpr std::size_t kLargest = 10;  ///< tensors that a memory plan names
 constexpr std::size_t kIdleRuns = 8;  ///< kept by Session::run for the next caller
 
-std::shared_ptr<const partition::Host> create_host(const SessionOptions& options, const Model::Impl& model) {
+/// That a session's runs may use.
+int thread_count(const SessionOptions& options) {
   if (options.threads < 0 || options.threads > core::ThreadPool::kMaxThreads)
     throw Error(ErrorCode::kInvalidArgument, "a session of " + std::to_string(options.threads) + " threads; from 0 to " +
                                                  std::to_string(core::ThreadPool::kMaxThreads) + " are allowed");
+  return options.threads > 0 ? options.threads : core::default_threads(core::read_machine());
+}
+
+std::shared_ptr<const partition::Host> create_host(const SessionOptions& options, int threads, const Model::Impl& model) {
   core::Executor executor;
   executor.custom = options.parallel_for;
-  executor.threads = options.threads > 0 ? options.threads : core::default_threads(core::read_machine());
+  executor.threads = threads;
   return std::make_shared<const partition::Host>(std::move(executor), model.weights);
 }
 
 /// Each with a host of its own.
-partition::Providers create_providers(const SessionOptions& options, const Model::Impl& model) {
+partition::Providers create_providers(const SessionOptions& options, int threads, const Model::Impl& model) {
   std::vector<std::string> wanted = options.providers;
   if (wanted.empty())
     for (const partition::BuiltinProvider& p : partition::builtin_providers())
       if (p.by_default) wanted.push_back(p.name);
   partition::Providers out;
   for (const std::string& name : wanted) {
-    auto provider = partition::Provider::create(name, create_host(options, model));
+    auto provider = partition::Provider::create(name, create_host(options, threads, model));
     if (std::any_of(out.begin(), out.end(), [&](const auto& p) { return p->name() == provider->name(); }))
       throw Error(ErrorCode::kInvalidArgument, "provider '" + provider->name() + "' is named twice");
     out.push_back(std::move(provider));
@@ -109,11 +114,11 @@ Session::Impl::~Impl() {
 Session::Session(const Model& model, const SessionOptions& options) try {
   auto impl = std::make_shared<Impl>();
   impl->model = std::shared_ptr<const Model::Impl>(std::make_shared<Model>(model), &model.impl());
-  impl->providers = create_providers(options, *impl->model);
+  impl->threads = thread_count(options);
+  impl->providers = create_providers(options, impl->threads, *impl->model);
   impl->topology = create_topology(impl->providers, options.memory_limits);
   impl->same_dims = same_dims(impl->model->inputs);
   impl->divide_batches = options.divide_batches;
-  impl->threads = options.threads > 0 ? options.threads : core::default_threads(core::read_machine());
   graph::Graph graph = graph::deep_copy(*impl->model->graph);
   const std::unordered_set<const void*> lasting = session::constant_addresses(*impl->model->graph);
   impl->optimization = optimizer::optimize(
