@@ -44,10 +44,10 @@ void check_required(const Placement& placement, const Providers& providers, cons
   for (const NodePlacement& node : placement.nodes) {
     if (node.verdicts.empty() || contains(required, node.provider) || contains(allowed_operators, node.op)) continue;
     if (count++ == 0) first = node.node;
-    if (count <= kListed) list += "\n  " + explained(node, required);
+    if (count <= kListed) list += (list.empty() ? " " : "; ") + explained(node, required);
   }
   if (count == 0) return;
-  if (count > kListed) list += "\n  and " + std::to_string(count - kListed) + " others";
+  if (count > kListed) list += "; and " + std::to_string(count - kListed) + " others";
   throw Error(
       ErrorCode::kUnsupported,
       std::to_string(count) + (count == 1 ? " node does not run on " : " nodes do not run on ") + wanted + ", which was required:" + list,
