@@ -22,6 +22,7 @@ namespace {
 class Reorder final : public provider::Kernel {
  public:
   explicit Reorder(Layout to) : to_(to) {}
+  bool moves_only() const override { return true; }
   void bind(provider::BindContext& context) const override {
     const provider::Dims dims = context.input(0).dims();
     context.set_output(0, dims);

@@ -3,6 +3,8 @@
 #include <hwy/targets.h>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <algorithm>
+
 #include "kernel.h"
 #include "lower.h"
 
@@ -31,6 +33,16 @@ struct Cpu {
     static_cast<void>(settings(options));
     static const bool capped = (cap_instruction_sets(host->max_isa), true);
     static_cast<void>(capped);
+  }
+  /// Roughly what large products and large copies reach on current machines, by thread and vector length; profiles know better.
+  static AshlarRates rates(const AshlarHost* host) {
+    const double threads = std::max(host->threads, 1);
+    const double operations = host->max_isa >= ASHLAR_ISA_AVX512 ? 80e9 : host->max_isa >= ASHLAR_ISA_AVX2 ? 40e9 : 10e9;
+    AshlarRates out{};
+    out.operations_per_second = operations * threads;
+    out.bytes_per_second = 10e9 * std::min(threads, 4.0);
+    out.launch_ns = 300;
+    return out;
   }
   static provider::KernelProgram lower(const provider::KernelTables& tables, const AshlarHost* host, const AshlarGraph* graph,
                                        std::span<const std::uint32_t> nodes, const provider::Options& options) {

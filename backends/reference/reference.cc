@@ -12,6 +12,14 @@ struct Reference {
   static constexpr const char* name = "reference";
   static constexpr const char* version = "0.1.0";
   static std::span<const std::span<const provider::KernelEntry>> kernels() { return reference_kernel_tables(); }
+  /// Of one thread's plain loops.
+  static AshlarRates rates(const AshlarHost*) {
+    AshlarRates out{};
+    out.operations_per_second = 0.5e9;
+    out.bytes_per_second = 1e9;
+    out.launch_ns = 1000;
+    return out;
+  }
 };
 
 }  // namespace

@@ -18,19 +18,17 @@ namespace example {
 
 using namespace ashlar::provider;
 
-class SimDevice final : public Device {
+class SimDevice : public Device {
  public:
   static constexpr std::uint32_t kMemory = 1, kPinned = 2, kCompute = 1, kCopy = 2;  // spaces, queues
-
   /// Options: `memory`, bytes of device memory; `slow`, microseconds that each piece of work of queue 1 takes longer; `lose_after`, pieces of
-  /// work after which the device is lost (0: it is not); `claim`, the share of nodes that a provider on it takes, which ones `seed` decides.
+  /// work after which the device is lost (0: it is not).
   explicit SimDevice(const Options& o)
       : memory_(o.number<std::uint64_t>("memory", 256 << 20, 0, INT64_MAX)),
-        lose_after_(o.number<std::uint64_t>("lose_after", 0, 0, INT64_MAX)), slow_(o.number("slow", 0, 0, 1'000'000)),
-        claim_(o.number("claim", 1.0, 0.0, 1.0)), seed_(o.get("seed")) {}
-  /// Whether the share includes the node of this id.
-  bool claims(std::string_view id) const {
-    return static_cast<double>(std::hash<std::string>{}(concat(seed_, '/', id)) % 4096) < claim_ * 4096;
+        lose_after_(o.number<std::uint64_t>("lose_after", 0, 0, INT64_MAX)), slow_(o.number("slow", 0, 0, 1'000'000)) {}
+  /// Whether a provider on it takes the node of this id: the share `claim`, 0 to 1, of them, which ones `seed` decides.
+  static bool claims(const Options& o, std::string_view id) {
+    return static_cast<double>(std::hash<std::string>{}(concat(o.get("seed"), '/', id)) % 4096) < o.number("claim", 1.0, 0.0, 1.0) * 4096;
   }
   std::vector<Space> spaces() const override {
     return {{.name = "device", .total_bytes = memory_}, {.name = "pinned", .host_accessible = true}};
@@ -41,6 +39,7 @@ class SimDevice final : public Device {
   std::uint32_t staging_space() const override { return kPinned; }
   std::string description() const override { return "a simulated device: a thread for each queue"; }
   std::uint32_t features() const override { return ASHLAR_DEVICE_CAPTURE | ASHLAR_DEVICE_TIMES; }
+  AshlarRates rates() const override { return {2e9, 4e9, 1e4, 4e9, 4e9, 2e4}; }  // in abi.h's order
   void check_state() override {
     const Lock lock(mutex_);
     require(lost_);
@@ -208,8 +207,6 @@ class SimDevice final : public Device {
 
   const std::uint64_t memory_, lose_after_;
   const std::chrono::microseconds slow_;
-  const double claim_;
-  const std::string seed_;
   std::mutex mutex_;                          // of what follows, of all queues and of all events
   std::condition_variable changed_;           // a task is done
   std::string lost_;                          // why the device is lost; empty while it is not

@@ -219,17 +219,21 @@ struct Example {
   static constexpr std::span<const KernelEntry> tables[] = {kKernels};
   static std::span<const std::span<const KernelEntry>> kernels() { return tables; }
   static std::unique_ptr<Device> open(const AshlarHost*, const Options& options) {
-    options.allow({"memory", "slow", "lose_after", "claim", "seed", "fault"});
-    plant(options.get("fault"));
+    plan(nullptr, options);
     static std::atomic<int> opened;
     check(!fault("breaks_on_reload") || opened++ == 0, "the driver is in use");
     return std::make_unique<SimDevice>(options);
   }
-  static Verdict admit(const Device& device, const NodeView& node) {
+  static void plan(const AshlarHost*, const Options& options) {
+    options.allow({"memory", "slow", "lose_after", "claim", "seed", "most", "fault"});
+    plant(options.get("fault"));
+  }
+  static Verdict admit(const Options& options, const NodeView& node) {
     static std::atomic<int> asked;
     ASHLAR_REQUIRE(!fault("unstable_verdict") || asked++ % 2 == 0, ASHLAR_COST_MODEL, "not this time");
-    ASHLAR_REQUIRE(static_cast<const SimDevice&>(device).claims(node.id()), ASHLAR_USER_PIN, "left to others by the option claim");
-    return accept();
+    ASHLAR_REQUIRE(SimDevice::claims(options, node.id()), ASHLAR_USER_PIN, "left to others by the option claim");
+    const Int most = options.number<Int>("most", 0, 0, INT64_MAX);  // of the first dimension
+    return most && node.has_input(0) && node.input(0).rank() > 0 ? accept().within(0, 0, most) : accept();
   }
 };
 

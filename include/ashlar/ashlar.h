@@ -8,6 +8,7 @@
 #include <ashlar/memory.h>
 #include <ashlar/model.h>
 #include <ashlar/placement.h>
+#include <ashlar/profile.h>
 #include <ashlar/providers.h>
 #include <ashlar/session.h>
 #include <ashlar/tensor.h>

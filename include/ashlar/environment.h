@@ -19,8 +19,9 @@ ASHLAR_API const char* version() noexcept;
 ///
 /// "providers" are those asked for, written as in SessionOptions::providers; by default all of provider_names(). Each is made, described and
 /// let go: {"name", "version", "origin", "border": {"version", "layout"}, "available": true, "device", "spaces": [{"name", "bytes",
-/// "host_accessible", "staging"}], "queues", "upload_queue", "download_queue", "features", "required_features"}. "origin" is "built in", "added
+/// "host_accessible", "staging"}], "queues", "upload_queue", "download_queue", "features", "required_features", "rates", "attributes"}. "origin" is "built in", "added
 /// by the application", or the library's absolute path; "device" is a sentence; "bytes" is null where the provider does not know them;
+/// "rates" are those it states for a placement by cost (AshlarRates), "attributes" what its verdicts go by;
 /// "staging" marks the space that the host side of copies is put in; the copy queues are there where it has queues. A provider that a session
 /// could not use has "available": false, the "code" and "reason" of that session's Error, and of "version", "origin" and "border" what was
 /// seen before it failed.

@@ -49,7 +49,10 @@ class ASHLAR_API Model {
   /// Reads an ONNX file and the external data it names. Throws Error: kNotFound or kIo for the file, kInvalidModel (naming
   /// the node, tensor or place) for what is wrong in it, kUnsupported for a domain or opset newer than this library knows.
   static Model load(const std::filesystem::path& file);
-  /// The same from bytes, which are copied; external data is found relative to `directory`.
+  /// The same as load without its weights, for sessions that only plan (SessionOptions::plan_only): external data that is not there reads as zeros,
+  /// and takes no memory.
+  static Model plan(const std::filesystem::path& file);
+  /// As load, from bytes, which are copied; external data is found relative to `directory`.
   static Model parse(std::span<const std::byte> bytes, const std::filesystem::path& directory = {});
 
   const std::vector<ValueInfo>& inputs() const noexcept;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <ashlar/export.h>
@@ -18,6 +19,8 @@
 #include <ashlar/model.h>
 #include <ashlar/passes.h>
 #include <ashlar/placement.h>
+#include <ashlar/profile.h>
+#include <ashlar/tensor.h>
 #include <ashlar/trace.h>
 #include <ashlar/value.h>
 
@@ -27,6 +30,24 @@ struct SessionOptions {
   /// Providers in order of preference, named as providers.h says: each node runs on the first that accepts it. Empty: the build's
   /// default ones. One that cannot be had is an Error that says what was looked for and found; no other takes its place.
   std::vector<std::string> providers = {};
+  /// Where nodes go: on the first provider that accepts them, or where kernels and copies together cost least (docs/placement.md).
+  enum class Policy { kPreference, kCost };
+  Policy policy = Policy::kPreference;
+  /// Times that runs measured. Not empty: the policy is kCost, and they count where they are there.
+  Profile profile = {};
+  /// Providers that must run what a pattern matches, the first pattern that matches counts. A pattern is a node's id in the model or in the session,
+  /// or "op:Conv", with '*' for any characters and '?' for one. The load fails with kUnsupported and the list of nodes that their provider
+  /// refuses, and with kNotFound for a pattern that matches nothing.
+  std::vector<std::pair<std::string, std::string>> pins = {};
+  /// Shapes of inputs that the model leaves open, which costs are reckoned with; a dimension that is not known counts as 1.
+  std::map<std::string, Shape> expected_shapes = {};
+  /// A provider that cannot be had is no Error: it refuses every node, with device_missing or library_missing and the reason.
+  bool allow_missing = false;
+  /// Nothing is prepared and nothing can be run: a session for its placement, copies and what-if alone. Weights may be missing (Model::plan).
+  bool plan_only = false;
+  /// Of plan_only: devices to plan for in place of this machine's, as JSON: {"providers": [...]} as environment_json gives it and `ashlar doctor
+  /// --device-json` writes it. Throws Error (kInvalidArgument) where it cannot be read.
+  std::string devices = {};
   /// Providers, of those above, that must run every node but those of the operators in allow_cpu_for (`Op` or `domain::Op`); empty: any may. What
   /// the core does itself, control flow and shape arithmetic, is asked of nobody. A node elsewhere is an Error (kUnsupported) that lists all of them, with
   /// the code and the sentence of every required provider's refusal; kNotFound for a name that is no provider of this session.
@@ -143,7 +164,12 @@ class ASHLAR_API Session {
   /// A Run of its own for repeated use.
   Run prepare() const;
 
-  const Placement& placement() const noexcept;
+  /// Where every node runs and why, and every copy between memory spaces.
+  const Placement& placement() const;
+  /// The kernels worth writing: for each that a provider lacks, what the placement would be with it. `single`: each refused node by itself.
+  std::vector<WhatIf> what_if(bool single = false) const;
+  /// What runs met that the placement could not know; at most 1,000 different ones are kept.
+  std::vector<PlacementEvent> events() const;
   /// What the passes did to the model's graph, and what they nearly did.
   const Optimization& optimization() const noexcept;
   /// What this session takes of every memory space, and one run with inputs of these shapes; an input that is not named has the model's

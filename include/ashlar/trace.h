@@ -26,6 +26,8 @@ struct TraceEvent {
   std::uint64_t bytes_read = 0;  ///< bytes of inputs and weights
   double operations = 0;         ///< arithmetic by the operators' definitions, a multiplication with its addition as two; 0 where not known
   int depth = 0;                 ///< 0 for the main graph's steps
+  std::vector<std::string> absorbed = {};  ///< further nodes that the step computes, by id
+  int copy = -1;                           ///< of a "(copy)": its index in Placement::copies
 };
 
 /// What a run did, filled when a run is given one; a run that is not pays one branch a step. Not synchronised: a trace serves

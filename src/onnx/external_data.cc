@@ -107,6 +107,14 @@ Bytes ExternalData::read(const proto::TensorProto& tensor, const std::string& na
   const std::uint64_t offset = number(offset_text, "offset", place);
   if (!length_text.empty() && number(length_text, "length", place) != length)
     place.refuse("gives it " + core::printable(length_text) + " bytes, but its type and shape need " + std::to_string(length));
+  if (zeros_where_missing_ && !files_.contains(location)) {
+    try {
+      open(location, name);
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kNotFound) throw;
+      return zeros(length, location);
+    }
+  }
   const Bytes& file = open(location, name);
   if (offset > file.bytes.size() || length > file.bytes.size() - offset)
     place.refuse("is too short: it has " + std::to_string(file.bytes.size()) + " bytes, and the tensor needs " + std::to_string(length) +

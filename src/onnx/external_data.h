@@ -16,8 +16,9 @@ namespace ashlar::onnx {
 /// directory or below are read.
 class ExternalData {
  public:
-  /// Without a directory every request is refused.
-  explicit ExternalData(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  /// Without a directory every request is refused. `zeros_where_missing`: a file that does not exist reads as zeros.
+  explicit ExternalData(std::filesystem::path directory, bool zeros_where_missing = false)
+      : directory_(std::move(directory)), zeros_where_missing_(zeros_where_missing) {}
 
   /// The bytes that the tensor's external_data names; `length` of them where it does not say. Throws Error naming the tensor and
   /// the path: kNotFound for a file that does not exist, kIo for one that may not be read, and kInvalidModel for one that is too
@@ -29,6 +30,7 @@ class ExternalData {
   const Bytes& open(const std::string& location, const std::string& tensor);
 
   std::filesystem::path directory_;
+  bool zeros_where_missing_;
   std::map<std::string, Bytes> files_;
 };
 

@@ -73,8 +73,8 @@ Opsets opsets_of(const proto::ModelProto& model, Importer& importer) {
   return opsets;
 }
 
-Imported import_model(const proto::ModelProto& model, Bytes file, const std::filesystem::path& directory) {
-  TensorReader tensors(std::move(file), ExternalData(directory));
+Imported import_model(const proto::ModelProto& model, Bytes file, const std::filesystem::path& directory, bool without_weights) {
+  TensorReader tensors(std::move(file), ExternalData(directory, without_weights));
   Importer importer(tensors);
   const Opsets opsets = opsets_of(model, importer);
   for (const auto& function : model.functions()) importer.add_function(function);
@@ -91,24 +91,24 @@ Imported import_model(const proto::ModelProto& model, Bytes file, const std::fil
 }  // namespace
 
 Imported parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, const std::filesystem::path& directory,
-               const std::string& name) {
+               const std::string& name, bool without_weights) {
   ErrorContext about;
   about.file = name;
   return guarded(ErrorCode::kInvalidModel, "", about, [&] {
     proto::ModelProto model;
     parse_model(bytes, model);
-    Imported out = import_model(model, {bytes, std::move(owner)}, directory);
+    Imported out = import_model(model, {bytes, std::move(owner)}, directory, without_weights);
     out.info.file = name;
     return out;
   });
 }
 
-Imported load(const std::filesystem::path& file) {
+Imported load(const std::filesystem::path& file, bool without_weights) {
   const Bytes mapped = map_file(file);
   std::error_code ignored;
   const std::filesystem::path directory =
       std::filesystem::canonical(file.has_parent_path() ? file.parent_path() : std::filesystem::path("."), ignored);
-  return parse(mapped.bytes, mapped.owner, directory, file.string());
+  return parse(mapped.bytes, mapped.owner, directory, file.string(), without_weights);
 }
 
 }  // namespace ashlar::onnx

@@ -44,6 +44,15 @@ Bytes map_descriptor(int descriptor, const std::string& name) {
   return {{static_cast<const std::byte*>(data), size}, std::move(owner)};
 }
 
+Bytes zeros(std::uint64_t bytes, const std::string& name) {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 40;
+  if (bytes == 0) return {};
+  void* data = bytes > kMost ? MAP_FAILED : ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (data == MAP_FAILED)
+    fail(ErrorCode::kOutOfMemory, "is missing, and there is no room for " + std::to_string(bytes) + " bytes in its place", name);
+  return {{static_cast<const std::byte*>(data), bytes}, {data, [bytes](const void* p) { ::munmap(const_cast<void*>(p), bytes); }}};
+}
+
 Bytes map_file(const std::filesystem::path& file) {
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -18,6 +19,9 @@ struct Bytes {
 /// Maps a regular file read-only and private, following symbolic links. Throws Error: kNotFound when it does not exist, kIo when
 /// it is a directory, another kind of file, or may not be read.
 Bytes map_file(const std::filesystem::path& file);
+
+/// So many bytes of zeros, which take no memory until they are written; `name` stands for them in errors. Throws Error (kOutOfMemory).
+Bytes zeros(std::uint64_t bytes, const std::string& name);
 
 /// The same of an open descriptor, which stays the caller's; `name` stands for it in errors.
 Bytes map_descriptor(int descriptor, const std::string& name);

@@ -24,13 +24,13 @@ struct Imported {
 };
 
 /// Reads a model file: maps it, so that large weights stay spans of the file; external data is mapped too.
-/// Throws Error as Model::load documents.
-Imported load(const std::filesystem::path& file);
+/// Throws Error as Model::load documents. `without_weights`: files of external data may be missing, as Model::plan documents.
+Imported load(const std::filesystem::path& file, bool without_weights = false);
 
 /// Reads a model from memory that `owner` keeps alive (weights are spans of it). `directory` is where external data is looked
 /// for; `name` stands for the file in errors.
 Imported parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, const std::filesystem::path& directory,
-               const std::string& name);
+               const std::string& name, bool without_weights = false);
 
 /// The types of a node's outputs by ONNX's inference function, from the types and constants its inputs have in `graph` (bodies
 /// are inferred and filled in too). An empty type where ONNX says nothing. Throws Error (kInvalidModel) naming the node when

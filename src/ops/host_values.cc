@@ -68,12 +68,6 @@ constexpr auto kShapeInputs = std::to_array<ShapeInputs>({
     {"Upsample", bits({1})},
 });
 
-std::uint32_t shape_inputs(const graph::Node& node) {
-  if (!node.domain.empty()) return 0;
-  const auto row = std::find_if(kShapeInputs.begin(), kShapeInputs.end(), [&](const ShapeInputs& r) { return r.op == node.op_type; });
-  return row == kShapeInputs.end() ? 0 : row->inputs;
-}
-
 bool is_small_list(const ValueType& type) {
   if (type.kind != ValueType::Kind::kTensor || !host_evaluable(type.dtype) || !type.shape || type.shape->size() > 1) return false;
   return type.shape->empty() || type.shape->front().value <= kHostValueLimit;
@@ -137,6 +131,12 @@ class Marker {
 };
 
 }  // namespace
+
+std::uint32_t shape_inputs(const graph::Node& node) {
+  if (!node.domain.empty()) return 0;
+  const auto row = std::find_if(kShapeInputs.begin(), kShapeInputs.end(), [&](const ShapeInputs& r) { return r.op == node.op_type; });
+  return row == kShapeInputs.end() ? 0 : row->inputs;
+}
 
 std::vector<char> host_nodes(const graph::Graph& graph) { return Marker(graph).run(); }
 

@@ -7,12 +7,13 @@
 #include <ashlar/error.h>
 #include <ashlar/provider/failure.h>
 
+#include "partition/host.h"
 #include "partition/provider.h"
 
 namespace ashlar::partition {
 
 std::shared_ptr<Device> Device::create(std::shared_ptr<const Provider> provider) {
-  if (!provider->table().device) return nullptr;
+  if (!provider->table().device || provider->host().plan_only()) return nullptr;
   return std::shared_ptr<Device>(new Device(std::move(provider)));
 }
 

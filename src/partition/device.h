@@ -26,7 +26,7 @@ class Device : public std::enable_shared_from_this<Device> {
     std::uint64_t used = 0, peak = 0;         ///< guarded by the device's mutex
   };
 
-  /// The device of a provider; null for one that works in host memory on the calling thread.
+  /// The device of a provider; null for one that works in host memory on the calling thread, and where the provider is only asked for verdicts.
   static std::shared_ptr<Device> create(std::shared_ptr<const Provider> provider);
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;

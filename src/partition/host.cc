@@ -79,7 +79,18 @@ Host::Host(core::Executor executor, std::shared_ptr<WeightStore> weights) : exec
                     throw provider::Failure(static_cast<AshlarCode>(e.code()), e.message());
                   }
                 });
-              }};
+              },
+          .plan_only = 0,
+          .planned_count = 0,
+          .planned = nullptr};
+}
+
+void Host::plan_for(std::vector<std::pair<std::string, std::string>> attributes) {
+  planned_ = std::move(attributes);
+  for (const auto& [name, value] : planned_) planned_options_.push_back({name.c_str(), value.c_str()});
+  abi_.plan_only = 1;
+  abi_.planned_count = static_cast<std::uint32_t>(planned_options_.size());
+  abi_.planned = planned_options_.data();
 }
 
 const void* Host::packed(std::uint32_t space, const AshlarTensor& source, const char* packing, std::uint64_t bytes,

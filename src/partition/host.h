@@ -8,6 +8,8 @@
 #include <mutex>
 #include <string>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include <ashlar/provider/abi.h>
 
@@ -29,6 +31,10 @@ class Host {
 
   const AshlarHost& abi() const noexcept { return abi_; }
 
+  /// The provider is only asked for verdicts, for a device that said this of itself. Set before the provider is made.
+  void plan_for(std::vector<std::pair<std::string, std::string>> attributes);
+  bool plan_only() const noexcept { return abi_.plan_only != 0; }
+
   /// Whose packed constants these are: only hosts of one owner share them. Set before the provider is made.
   void set_owner(std::string owner) const;
   /// Where constants packed for the device's memory go. The device keeps its provider and that this host alive: release_device() ends it.
@@ -41,6 +47,8 @@ class Host {
                      const std::function<void(void*)>& fill) const;
 
   AshlarHost abi_;
+  std::vector<std::pair<std::string, std::string>> planned_;
+  std::vector<AshlarOption> planned_options_;
   core::Executor executor_;
   std::shared_ptr<WeightStore> weights_;
   mutable std::string owner_;

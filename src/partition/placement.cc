@@ -1,35 +1,173 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <iomanip>
 #include <map>
 #include <ostream>
+#include <unordered_map>
 
 #include <ashlar/placement.h>
+#include <ashlar/trace.h>
 #include <nlohmann/json.hpp>
 
+#include "partition/placing.h"
+
 namespace ashlar::inline v0 {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json cost_json(const std::optional<Cost>& cost) {
+  if (!cost) return nullptr;
+  return {{"ns", cost->nanoseconds},
+          {"operations", cost->operations},
+          {"bytes", cost->bytes},
+          {"launch_ns", cost->launch_ns},
+          {"source", cost->measured ? "profile" : "model"}};
+}
+
+Json node_json(const NodePlacement& n) {
+  Json verdicts = Json::array();
+  for (const Verdict& v : n.verdicts) {
+    Json one = {{"provider", v.provider}, {"accepted", v.accepted}};
+    if (!v.accepted) {
+      one["code"] = v.code;
+      one["reason"] = v.reason;
+    }
+    if (!v.guards.empty()) one["guards"] = v.guards;
+    if (v.cost) one["cost"] = cost_json(v.cost);
+    verdicts.push_back(std::move(one));
+  }
+  Json out = {
+      {"node", n.node},       {"op", n.op},       {"opset", n.opset},     {"provider", n.provider},    {"kernel", n.kernel},
+      {"outputs", n.outputs}, {"graph", n.graph}, {"sources", n.sources}, {"cost", cost_json(n.cost)}, {"verdicts", std::move(verdicts)}};
+  if (n.measured_ns) out["time_ns"] = *n.measured_ns;
+  return out;
+}
+
+Json copy_json(const BoundaryCopy& c) {
+  Json out = {{"tensor", c.tensor},
+              {"type", c.type},
+              {"graph", c.graph},
+              {"producer", c.producer},
+              {"consumers", c.consumers},
+              {"from", c.from},
+              {"to", c.to},
+              {"when", c.once ? "once" : "run"},
+              {"bytes", c.bytes ? Json(*c.bytes) : Json(nullptr)},
+              {"expected_bytes", c.expected_bytes},
+              {"cause", {{"node", c.cause.node}, {"provider", c.cause.provider}, {"code", c.cause.code}, {"reason", c.cause.reason}}},
+              {"cost_ns", c.cost_ns}};
+  if (c.runs > 0) out["measured"] = {{"runs", c.runs}, {"bytes", c.measured_bytes}, {"ns", c.measured_ns}};
+  return out;
+}
+
+struct Totals {
+  std::int64_t per_run = 0, once = 0, unknown = 0;
+  std::uint64_t bytes_per_run = 0, bytes_once = 0;
+};
+Totals totals(const std::vector<BoundaryCopy>& copies) {
+  Totals out;
+  for (const BoundaryCopy& c : copies) {
+    (c.once ? out.once : out.per_run) += 1;
+    (c.once ? out.bytes_once : out.bytes_per_run) += c.expected_bytes;
+    out.unknown += c.bytes ? 0 : 1;
+  }
+  return out;
+}
+
+/// "example refused Exp_4 (no_kernel_op): example has no kernel for Exp".
+std::string cause_text(const BoundaryCopy::Cause& cause) {
+  static const char* const kOthers[] = {"graph_input", "graph_output", "weight", "core", "host_operand", "preference"};
+  const bool other = std::find(std::begin(kOthers), std::end(kOthers), cause.code) != std::end(kOthers);
+  if (!other) return cause.provider + " refused " + cause.node + " (" + cause.code + "): " + cause.reason;
+  return (cause.node.empty() ? "" : cause.node + ": ") + cause.reason + " (" + cause.code + ")";
+}
+
+std::string counted(std::int64_t count, const char* one, const char* many) {
+  return std::to_string(count) + " " + (count == 1 ? one : many);
+}
+
+/// "12.1 KiB"; "~12.1 KiB" where the shape is not known before a run.
+std::string size_of(const BoundaryCopy& c) { return (c.bytes ? "" : "~") + partition::size_text(c.expected_bytes); }
+
+/// What forced several copies: "example has no kernel for Exp (no_kernel_op)", and how many copies of how many bytes.
+void print_causes(std::ostream& out, const std::vector<BoundaryCopy>& copies) {
+  struct Group {
+    std::string cause;
+    std::int64_t copies = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::vector<Group> groups;
+  for (const BoundaryCopy& c : copies) {
+    if (c.once) continue;
+    const std::string cause = c.cause.reason + " (" + c.cause.code + ")";
+    auto at = std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.cause == cause; });
+    if (at == groups.end()) at = groups.insert(at, {cause});
+    ++at->copies;
+    at->bytes += c.expected_bytes;
+  }
+  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.copies > b.copies; });
+  for (const Group& g : groups)
+    out << "  " << counted(g.copies, "copy", "copies") << ", " << partition::size_text(g.bytes) << ": " << g.cause << '\n';
+}
+
+void print_copies(std::ostream& out, const std::vector<BoundaryCopy>& copies) {
+  if (copies.empty()) return;
+  const Totals all = totals(copies);
+  out << "copies between memory spaces: " << all.per_run << " a run (" << (all.unknown > 0 ? "~" : "")
+      << partition::size_text(all.bytes_per_run) << (all.unknown > 0 ? ", reckoned where a shape is not fixed), " : "), ") << all.once
+      << " once (" << partition::size_text(all.bytes_once) << " of weights)\n";
+  print_causes(out, copies);
+  if (all.per_run > 0) out << "each copy of a run:\n";
+  for (const BoundaryCopy& c : copies) {
+    if (c.once) continue;
+    out << "  " << c.from << " -> " << c.to << "  " << size_of(c) << "  " << c.tensor << " (" << c.type << ")"
+        << (c.graph.empty() ? "" : " in " + c.graph) << ": " << (c.producer.empty() ? "(input)" : c.producer) << " -> ";
+    constexpr std::size_t kShown = 3;
+    for (std::size_t i = 0; i < std::min(kShown, c.consumers.size()); ++i) out << (i ? ", " : "") << c.consumers[i];
+    if (c.consumers.size() > kShown) out << " and " << counted(static_cast<std::int64_t>(c.consumers.size() - kShown), "other", "others");
+    if (c.runs > 0)
+      out << "; measured " << counted(c.runs, "copy", "copies") << ", " << partition::size_text(c.measured_bytes) << ", "
+          << partition::time_text(c.measured_ns);
+    out << "\n      because " << cause_text(c.cause) << '\n';
+  }
+}
+
+}  // namespace
+
+void Placement::add(const Trace& trace) {
+  std::unordered_map<std::string, double> times;
+  for (const TraceEvent& e : trace.events) {
+    const auto ns = static_cast<double>(!e.queue.empty() && e.duration_ns > 0 ? e.duration_ns : e.issue_ns);
+    if (e.copy >= 0 && static_cast<std::size_t>(e.copy) < copies.size()) {
+      BoundaryCopy& c = copies[static_cast<std::size_t>(e.copy)];
+      ++c.runs;
+      c.measured_bytes += e.bytes;
+      c.measured_ns += ns;
+    } else if (!e.op.starts_with('(')) {
+      times[e.node] += ns;
+    }
+  }
+  for (NodePlacement& n : nodes) {
+    const auto time = times.find(n.node);
+    if (time != times.end()) n.measured_ns = (n.measured_ns.value_or(0) * traced_runs + time->second) / (traced_runs + 1);
+  }
+  ++traced_runs;
+}
 
 std::string Placement::to_json() const {
-  nlohmann::ordered_json j = {{"schema", 1}, {"nodes", nlohmann::ordered_json::array()}};
-  for (const NodePlacement& n : nodes) {
-    nlohmann::ordered_json verdicts = nlohmann::ordered_json::array();
-    for (const Verdict& v : n.verdicts) {
-      nlohmann::ordered_json one = {{"provider", v.provider}, {"accepted", v.accepted}};
-      if (!v.accepted) {
-        one["code"] = v.code;
-        one["reason"] = v.reason;
-      }
-      verdicts.push_back(std::move(one));
-    }
-    j["nodes"].push_back({{"node", n.node},
-                          {"op", n.op},
-                          {"opset", n.opset},
-                          {"provider", n.provider},
-                          {"kernel", n.kernel},
-                          {"outputs", n.outputs},
-                          {"verdicts", std::move(verdicts)}});
-  }
-  return j.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  const Totals all = totals(copies);
+  Json j = {
+      {"schema", 1},
+      {"policy", policy},
+      {"profile", profile},
+      {"cost_ns", cost_ns},
+      {"nodes", Json::array()},
+      {"copies", Json::array()},
+      {"totals",
+       {{"copies_per_run", all.per_run}, {"bytes_per_run", all.bytes_per_run}, {"copies_once", all.once}, {"bytes_once", all.bytes_once}}}};
+  for (const NodePlacement& n : nodes) j["nodes"].push_back(node_json(n));
+  for (const BoundaryCopy& c : copies) j["copies"].push_back(copy_json(c));
+  return j.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
 std::ostream& operator<<(std::ostream& out, const Placement& placement) {
@@ -50,8 +188,11 @@ std::ostream& operator<<(std::ostream& out, const Placement& placement) {
   for (const NodePlacement& n : placement.nodes) {
     cell(n.node, node), cell(n.op + "@" + std::to_string(n.opset), op), cell(n.provider, provider), cell(n.kernel, kernel);
     out << n.outputs << '\n';
-    for (const Verdict& v : n.verdicts)
+    for (const Verdict& v : n.verdicts) {
       if (!v.accepted) out << "    " << v.provider << " refused (" << v.code << "): " << v.reason << '\n';
+      for (const std::string& guard : v.guards)
+        if (v.accepted) out << "    " << v.provider << " takes it while " << guard << '\n';
+    }
   }
   out << placement.nodes.size() << " nodes";
   const char* separator = ": ";
@@ -59,7 +200,12 @@ std::ostream& operator<<(std::ostream& out, const Placement& placement) {
     out << separator << count << " on " << name;
     separator = ", ";
   }
-  return out << '\n';
+  if (placement.policy == "cost")
+    out << "; by cost" << (placement.profile.empty() ? "" : ", measured by " + placement.profile) << ": "
+        << partition::time_text(placement.cost_ns) << " a run";
+  out << '\n';
+  print_copies(out, placement.copies);
+  return out;
 }
 
 }  // namespace ashlar::inline v0

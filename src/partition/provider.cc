@@ -117,7 +117,8 @@ std::shared_ptr<const Provider> Provider::create(const std::string& text, std::s
   return create(text, std::move(host), seen);
 }
 
-std::shared_ptr<const Provider> Provider::create(const std::string& text, std::shared_ptr<const Host> host, Seen& seen) {
+std::shared_ptr<Provider> Provider::make(const std::string& text, std::shared_ptr<const Host> host, Seen& seen,
+                                         const std::function<void(const char* name)>& before_create) {
   const ProviderSpec spec = ProviderSpec::parse(text);
   ProviderEntry entry = find_provider_entry(spec);
   seen.origin = entry.origin;
@@ -127,6 +128,7 @@ std::shared_ptr<const Provider> Provider::create(const std::string& text, std::s
     AshlarStatus status = new_status();
     const AshlarProvider* table = entry.entry(&host->abi(), &status);
     if (!table) throw to_error(status.code, status, {});
+    seen.missing = ASHLAR_DEVICE_MISSING;
     if (table->struct_size >= offsetof(AshlarProvider, name)) {
       seen.abi_version = table->abi_version;
       seen.abi_layout = table->abi_layout;
@@ -140,15 +142,37 @@ std::shared_ptr<const Provider> Provider::create(const std::string& text, std::s
       owner += ' ' + name + '=' + value;
     }
     host->set_owner(owner + ' ');
+    if (before_create) before_create(table->name);
     void* instance = nullptr;
-    if (const AshlarCode code = table->create(&host->abi(), options.data(), static_cast<std::uint32_t>(options.size()), &instance, &status))
+    if (const AshlarCode code =
+            table->create(&host->abi(), options.data(), static_cast<std::uint32_t>(options.size()), &instance, &status)) {
+      if (status.verdict == ASHLAR_LIBRARY_MISSING) seen.missing = ASHLAR_LIBRARY_MISSING;
       throw to_error(code, status, {.provider = table->name});
+    }
     const std::shared_ptr<Provider> made(new Provider(std::move(entry), std::move(host), table, instance));
-    made->describe();
+    if (!made->host().plan_only()) made->describe();
     return made;
   } catch (const Error& e) {
     throw e.with(context);
   }
+}
+
+std::shared_ptr<const Provider> Provider::create(const std::string& text, std::shared_ptr<const Host> host, Seen& seen) {
+  return make(text, std::move(host), seen);
+}
+
+std::shared_ptr<const Provider> Provider::create_planned(const std::string& text, std::shared_ptr<Host> host,
+                                                         const std::map<std::string, Description>& devices) {
+  Seen seen;
+  const Description* planned = nullptr;
+  const std::shared_ptr<Provider> made = make(text, host, seen, [&](const char* name) {
+    const auto at = devices.find(name);
+    if (at == devices.end()) return;
+    planned = &at->second;
+    host->plan_for(planned->attributes);
+  });
+  if (planned) made->description_ = *planned;
+  return made;
 }
 
 /// Copies and checks what the provider says of itself.
@@ -180,7 +204,17 @@ void Provider::describe() {
                   .download_queue = info.download_queue,
                   .staging_space = info.staging_space,
                   .features = info.features,
-                  .required_features = info.required_features};
+                  .required_features = info.required_features,
+                  .rates = info.rates};
+  if (info.attribute_count > 0 && !info.attributes) refuse("attributes that cannot be read");
+  for (std::uint64_t i = 0; i < info.attribute_count; ++i) {
+    const AshlarOption& attribute = info.attributes[i];
+    if (!attribute.name || !attribute.value) refuse("an attribute without a name or a value");
+    description_.attributes.emplace_back(core::printable(attribute.name), core::printable(attribute.value));
+  }
+  for (const double rate : {info.rates.operations_per_second, info.rates.bytes_per_second, info.rates.launch_ns,
+                            info.rates.upload_bytes_per_second, info.rates.download_bytes_per_second, info.rates.copy_ns})
+    if (!(rate >= 0) || rate > 1e30) refuse("a rate of " + std::to_string(rate));
   for (std::uint32_t i = 0; i < info.space_count; ++i) {
     const auto& s = *reinterpret_cast<const AshlarSpaceInfo*>(reinterpret_cast<const char*>(info.spaces) + i * info.space_stride);
     check_size("a memory space", s.struct_size, sizeof(AshlarSpaceInfo));
@@ -203,22 +237,30 @@ void Provider::describe() {
   if ((info.features & ASHLAR_DEVICE_TIMES) != 0 && !d.event_time) refuse("timed events, but its table lacks event_time");
 }
 
-Provider::Answer Provider::verdict(const GraphView& view, std::uint32_t node) const {
+Answer Provider::verdict(const GraphView& view, std::uint32_t node) const {
   AshlarVerdict v{};
   v.struct_size = sizeof(v);
   AshlarStatus status = new_status();
   if (const AshlarCode code = table_->verdict(instance_, &view.abi(), node, &v, &status))
     throw to_error(code, status, view.context(node, name_));
-  const char* code = verdict_code_name(v.code);
-  Answer answer;
-  answer.verdict.provider = name_;
-  answer.verdict.accepted = v.code == ASHLAR_ACCEPTED;
+  const auto refuse = [&](const std::string& what) { throw Error(ErrorCode::kInternal, what, view.context(node, name_)); };
+  Answer answer{.code = v.code};
   answer.kernel.assign(v.kernel, strnlen(v.kernel, sizeof(v.kernel)));
-  if (answer.verdict.accepted) return answer;
-  answer.verdict.reason.assign(v.reason, strnlen(v.reason, sizeof(v.reason)));
-  if (!code || answer.verdict.reason.empty())
-    throw Error(ErrorCode::kInternal, "the provider refused a node without a known code and a reason", view.context(node, name_));
-  answer.verdict.code = code;
+  if (!answer.accepted()) {
+    answer.reason.assign(v.reason, strnlen(v.reason, sizeof(v.reason)));
+    if (!verdict_code_name(v.code) || answer.reason.empty()) refuse("the provider refused a node without a known code and a reason");
+    return answer;
+  }
+  for (const double part : {v.cost.operations, v.cost.bytes, v.cost.launch_ns, v.cost.nanoseconds})
+    if (!(part >= 0) || part > 1e30) refuse("the provider accepted a node at a cost of " + std::to_string(part));
+  answer.cost = v.cost;
+  if (v.guard_count > ASHLAR_MAX_GUARDS) refuse("the provider accepted a node with " + std::to_string(v.guard_count) + " guards");
+  answer.guards.assign(v.guards, v.guards + v.guard_count);
+  const graph::Node& n = view.graph().nodes[node];
+  for (const AshlarGuard& g : answer.guards)
+    if (g.input >= n.inputs.size() || n.inputs[g.input] == graph::kNone || g.axis >= ASHLAR_MAX_RANK)
+      refuse("the provider's guard is on dimension " + std::to_string(g.axis) + " of input " + std::to_string(g.input) +
+             ", which the node has not");
   return answer;
 }
 

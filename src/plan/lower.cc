@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <tuple>
 
@@ -15,7 +16,13 @@ struct Session {
   const partition::Providers& providers;
   std::shared_ptr<const Topology> topology;
   partition::WeightStore& weights;
-  std::map<std::tuple<const void*, std::size_t, std::uint32_t>, std::shared_ptr<void>> uploaded = {};  ///< by constant and space
+  struct Upload {
+    std::shared_ptr<void> memory;
+    std::uint32_t copy = kNoCopy;
+    std::int64_t ns = 0;
+  };
+  std::map<std::tuple<const void*, std::size_t, std::uint32_t>, Upload> uploaded = {};  ///< by constant and space
+  std::uint32_t copies = 0;
 };
 
 class Lowering {
@@ -91,6 +98,7 @@ class Lowering {
     plan_->slots.push_back({.dtype = from.dtype, .space = space, .constant = from.constant, .copy_of = slot});
     copies_[{slot, space}] = to;
     if (from.constant) return to;  // copied once, by add_constants
+    plan_->slots[to].copy = session_.copies++;
     const partition::Device& device = *topology_.devices[to_device != kNoDevice ? to_device : from_device];
     const std::uint32_t number = topology_.spaces[space].number;
     const bool download = number == 0 || device.space(number).host_accessible;
@@ -201,7 +209,9 @@ class Lowering {
           g.input >= from.input_count || g.output >= from.output_count || g.axis >= ASHLAR_MAX_RANK)
         refuse("a step says that output " + std::to_string(g.output) + " extends input " + std::to_string(g.input) + " along axis " +
                std::to_string(g.axis) + ", of which one is none");
+    std::vector<AshlarGuard> guards = guards_of(from, inputs, refuse);
     Step& step = add_step(node, Runner::kProvider, name, std::move(kernel), std::move(inputs), std::move(outputs));
+    step.guards = std::move(guards);
     step.provider_step = &from;
     step.lane = lane;
     if (differs) step.bind_inputs = std::move(bind_inputs);
@@ -215,6 +225,28 @@ class Lowering {
         refuse("a step signals event " + std::to_string(from.signals[i]) + " of " + std::to_string(signalled.size()));
       signalled[from.signals[i]] = static_cast<std::uint32_t>(plan_->steps.size() - 1);
     }
+  }
+
+  /// Those of the verdicts on the step's nodes, by its operands.
+  template <class Refuse>
+  std::vector<AshlarGuard> guards_of(const AshlarStep& from, const std::vector<Slot>& inputs, const Refuse& refuse) const {
+    std::vector<AshlarGuard> out;
+    for (std::uint32_t n = 0; n < from.node_count; ++n) {
+      if (from.nodes[n] >= graph_.assignments.size()) continue;
+      const partition::Assignment& a = graph_.assignments[from.nodes[n]];
+      if (a.provider < 0) continue;
+      for (const AshlarGuard& g : a.records[static_cast<std::size_t>(a.provider)].guards) {
+        const Slot value = graph_.graph->nodes[from.nodes[n]].inputs[g.input];
+        const auto at = std::find_if(inputs.begin(), inputs.end(), [&](Slot s) {
+          while (s != kNoSlot && plan_->slots[s].copy_of != kNoSlot) s = plan_->slots[s].copy_of;
+          return s == value;
+        });
+        if (at != inputs.end()) out.push_back({static_cast<std::uint32_t>(at - inputs.begin()), g.axis, g.most});
+        else if ((from.flags & ASHLAR_STEP_MOVES) == 0 && !graph_.graph->values[value].constant.defined())
+          refuse("a guard is on a value that is no operand of the step");
+      }
+    }
+    return out;
   }
 
   /// Moves every copy to where its source is just there, so that it runs beside what does not need it.
@@ -303,9 +335,11 @@ class Lowering {
   /// A constant in a device's memory, copied there now.
   Tensor uploaded(Slot slot, const Tensor& constant) {
     const std::uint32_t space = plan_->slots[slot].space;
-    std::shared_ptr<void>& memory = session_.uploaded[{constant.raw(), constant.bytes(), space}];
+    Session::Upload& upload = session_.uploaded[{constant.raw(), constant.bytes(), space}];
+    std::shared_ptr<void>& memory = upload.memory;
     if (!memory) {
       const Topology::Space& to = topology_.spaces[space];
+      const auto start = std::chrono::steady_clock::now();
       try {
         memory = topology_.devices[to.device]->upload(to.number, constant.raw(), constant.bytes());
       } catch (const Error& e) {
@@ -314,7 +348,11 @@ class Lowering {
             .with({.tensor = graph_.graph->values[plan_->slots[slot].copy_of].name});
       }
       core::release_mapped_pages(constant.raw(), constant.bytes());
+      upload.ns = (std::chrono::steady_clock::now() - start) / std::chrono::nanoseconds(1);
+      upload.copy = session_.copies++;
     }
+    plan_->slots[slot].copy = upload.copy;
+    plan_->slots[slot].copied_ns = upload.ns;
     return Tensor::adopt(constant.dtype(), constant.shape(), memory.get(), memory, true);
   }
 

@@ -46,10 +46,14 @@ struct Step {
   std::vector<Slot> outputs;
   std::vector<DType> input_dtypes;  ///< as the graph declares them; kUndefined where it does not
   std::vector<DType> output_dtypes;
-  std::vector<Slot> last_uses;                                ///< slots, constants apart, that no later step and no output needs
+  std::vector<Slot> last_uses;  ///< slots, constants apart, that no later step and no output needs
+  /// Under which its provider took its nodes: dimension `axis` of operand `input` of the step is at most `most`.
+  std::vector<AshlarGuard> guards;
   std::vector<std::uint32_t> after;                           ///< earlier steps that must be done, beyond those that gave its inputs
   std::map<std::string, std::unique_ptr<const Plan>> bodies;  ///< of a control-flow node, by attribute name
 };
+
+inline constexpr std::uint32_t kNoCopy = 0xffffffffu;
 
 /// What is known of a slot before any run.
 struct SlotInfo {
@@ -59,6 +63,8 @@ struct SlotInfo {
   bool constant = false;
   std::uint32_t constant_index = 0;  ///< into Plan::constants
   Slot copy_of = kNoSlot;            ///< the slot that holds the same value elsewhere
+  std::uint32_t copy = kNoCopy;      ///< of a copy: its number in the session's ledger
+  std::int64_t copied_ns = 0;        ///< that the copy of a constant took
 };
 inline constexpr std::uint32_t kOutlives = 0xffffffffu;
 

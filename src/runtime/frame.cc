@@ -168,6 +168,9 @@ TraceEvent& Frame::add_event(const RunState& state, BoundStep& bound, std::int64
   }
   e.operations = bound.operations;
   e.bytes_read = bound.bytes_read;
+  if (const AshlarStep* step = bound.step->provider_step)
+    for (std::uint32_t i = 1; i < step->node_count; ++i)
+      if (step->nodes[i] < plan_.graph->nodes.size()) e.absorbed.push_back(plan_.graph->nodes[step->nodes[i]].id);
   return e;
 }
 
@@ -250,6 +253,10 @@ void Frame::run_region(Region& region, const RunState& state) {
     region.tell_layouts(*scratch_);
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kOutOfMemory || e.context().provider.empty()) throw e.with(largest_output(region));
+    resources_.report({.node = largest_output(region).node,
+                       .provider = e.context().provider,
+                       .code = partition::verdict_code_name(ASHLAR_MEMORY_BUDGET),
+                       .reason = e.message()});
     std::vector<SpaceMemory::Item> largest;
     for (std::uint32_t space = 1; space < arenas_.size(); ++space) merge_largest(largest, largest_items(plan_, region, space, 3), 3);
     throw Error(e.code(), e.message() + "; the largest of this run: " + to_string(largest), e.context()).with(largest_output(region));

@@ -62,6 +62,7 @@ void Frame::enqueue(BoundStep& bound, std::uint32_t position, const RunState& st
   TraceEvent& e = add_event(state, bound, start_ns);
   if (step.runner != plan::Runner::kCopy) return;
   e.op = "(copy)";
+  e.copy = static_cast<int>(plan_.slots[step.outputs[0]].copy);
   e.kernel = plan_.topology->spaces[plan_.slots[step.inputs[0]].space].name + " -> " +
              plan_.topology->spaces[plan_.slots[step.outputs[0]].space].name;
 }
@@ -130,6 +131,10 @@ bool Frame::replay(Region& region, Segment& segment, const RunState& state) {
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kUnsupported || segment.recording) throw e.with(context(first));
     core::log(core::LogLevel::kInfo, "not recorded (capture_incompatible): " + std::string(e.with(context(first)).what()));
+    resources_.report({.node = plan_.node(*first.step).id,
+                       .provider = device.name(),
+                       .code = partition::verdict_code_name(ASHLAR_CAPTURE_INCOMPATIBLE),
+                       .reason = "the steps from it to " + plan_.node(*last.step).id + " are not recorded: " + e.message()});
     segment.refused = true;
     return false;
   }

@@ -2,6 +2,8 @@
 // Binding: every step told the shapes of its inputs, asked for those of its outputs.
 #include "runtime/region.h"
 
+#include "runtime/event_log.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -263,6 +265,18 @@ AshlarTensor Region::descriptor(Slot slot, const Known& known) const {
           .room = known.room};
 }
 
+/// Throws GuardFailure.
+void Region::check_guards(const BoundStep& bound) const {
+  for (const AshlarGuard& g : bound.step->guards) {
+    const AshlarTensor& in = bound.inputs[g.input];
+    if (static_cast<std::int32_t>(g.axis) >= in.rank || in.dims[g.axis] <= g.most) continue;
+    throw GuardFailure{plan_.node(*bound.step).id, bound.step->provider,
+                       "dimension " + std::to_string(g.axis) + " of its input " + std::to_string(g.input) + " is " +
+                           std::to_string(in.dims[g.axis]) + ", the provider takes it up to " + std::to_string(g.most) +
+                           ": such a run goes by a placement without"};
+  }
+}
+
 bool Region::bind_step(std::uint32_t index, const std::vector<Value>& values, Scratch& scratch) {
   BoundStep& bound = new_step(index);
   const Step& step = *bound.step;
@@ -284,6 +298,7 @@ bool Region::bind_step(std::uint32_t index, const std::vector<Value>& values, Sc
       bound.shapes[i].rank = -2;  // not answered
       bound.shapes[i].dtype = static_cast<std::int32_t>(step.output_dtypes[i]);
     }
+    check_guards(bound);
     AshlarBindArgs args{};
     args.struct_size = sizeof(args);
     args.input_count = bound.args.input_count;

@@ -172,6 +172,7 @@ class Region {
   void bind_steps(std::uint32_t limit, const std::vector<Value>& values, Scratch& scratch);
   BoundStep& new_step(std::uint32_t index);
   AshlarTensor descriptor(plan::Slot slot, const Known& known) const;
+  void check_guards(const BoundStep& bound) const;
   bool bind_step(std::uint32_t index, const std::vector<Value>& values, Scratch& scratch);
   void bind_copy(std::uint32_t index, const std::vector<Value>& values, Scratch& scratch);
   void evaluate(const plan::Step& step, const std::vector<Value>& values, Scratch& scratch);

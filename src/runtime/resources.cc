@@ -10,8 +10,9 @@
 
 namespace ashlar::runtime {
 
-Resources::Resources(std::shared_ptr<const plan::Topology> topology)
-    : topology_(std::move(topology)), queues_(topology_->lanes.size(), nullptr), events_(topology_->devices.size()) {
+Resources::Resources(std::shared_ptr<const plan::Topology> topology, std::shared_ptr<EventLog> events)
+    : topology_(std::move(topology)), queues_(topology_->lanes.size(), nullptr), events_(topology_->devices.size()),
+      events_log_(std::move(events)) {
   for (std::uint32_t space = 0; space < topology_->spaces.size(); ++space)
     pools_.emplace_back(space == 0 ? BufferPool::Allocate() : [this, space](std::size_t bytes) { return allocate(space, bytes); });
 }

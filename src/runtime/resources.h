@@ -8,6 +8,7 @@
 
 #include "plan/topology.h"
 #include "runtime/buffer_pool.h"
+#include "runtime/event_log.h"
 
 namespace ashlar::runtime {
 
@@ -15,7 +16,7 @@ namespace ashlar::runtime {
 /// frames of a run. Serves one thread at a time.
 class Resources {
  public:
-  explicit Resources(std::shared_ptr<const plan::Topology> topology);
+  explicit Resources(std::shared_ptr<const plan::Topology> topology, std::shared_ptr<EventLog> events = nullptr);
   /// Waits until every queue is empty.
   ~Resources();
   Resources(const Resources&) = delete;
@@ -34,6 +35,10 @@ class Resources {
   /// Drains, and gives up every queue and event: after a device's failure the next run begins with new ones.
   void renew() noexcept;
   void end_run();
+  /// For Session::events.
+  void report(PlacementEvent event) const {
+    if (events_log_) events_log_->add(std::move(event));
+  }
 
  private:
   struct Events {
@@ -43,6 +48,7 @@ class Resources {
   std::deque<BufferPool> pools_;  ///< by space
   std::vector<void*> queues_;     ///< by lane
   std::vector<Events> events_;    ///< by device
+  std::shared_ptr<EventLog> events_log_;
 };
 
 }  // namespace ashlar::runtime

@@ -103,7 +103,7 @@ std::string Trace::table(int top) const {
 
 std::string Trace::to_json() const {
   Json j = {{"schema", 1}, {"wall_ns", wall_ns}, {"unaccounted_ns", unaccounted_ns()}, {"events", Json::array()}};
-  for (const TraceEvent& e : events)
+  for (const TraceEvent& e : events) {
     j["events"].push_back({{"node", e.node},
                            {"op", e.op},
                            {"provider", e.provider},
@@ -117,6 +117,9 @@ std::string Trace::to_json() const {
                            {"bytes_read", e.bytes_read},
                            {"operations", e.operations},
                            {"depth", e.depth}});
+    if (!e.absorbed.empty()) j["events"].back()["absorbed"] = e.absorbed;
+    if (e.copy >= 0) j["events"].back()["copy"] = e.copy;
+  }
   return dump(j, 2);
 }
 
@@ -138,15 +141,18 @@ void Trace::write_chrome_json(const std::filesystem::path& file) const {
                            {"args", std::move(args)}});
   };
   add("run", "run", "", 0, wall_ns, {{"unaccounted_ns", unaccounted_ns()}});
-  for (const TraceEvent& e : events)
-    add(e.node.empty() ? e.op : e.node, e.provider, e.queue, e.start_ns, e.duration_ns,
-        {{"op", e.op},
-         {"kernel", e.kernel},
-         {"outputs", e.outputs},
-         {"bytes", e.bytes},
-         {"bytes_read", e.bytes_read},
-         {"operations", e.operations},
-         {"issue_ns", e.issue_ns}});
+  for (const TraceEvent& e : events) {
+    Json args = {{"op", e.op},
+                 {"kernel", e.kernel},
+                 {"outputs", e.outputs},
+                 {"bytes", e.bytes},
+                 {"bytes_read", e.bytes_read},
+                 {"operations", e.operations},
+                 {"issue_ns", e.issue_ns}};
+    if (!e.absorbed.empty()) args["absorbed"] = e.absorbed;
+    if (e.copy >= 0) args["copy"] = e.copy;
+    add(e.node.empty() ? e.op : e.node, e.provider, e.queue, e.start_ns, e.duration_ns, std::move(args));
+  }
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
   out << dump({{"traceEvents", std::move(events_json)}, {"displayTimeUnit", "ms"}}, -1) << '\n';
   out.close();

@@ -111,25 +111,12 @@ class Counting {
   Work work_;
 };
 
-/// Whether the step is beside its node's computing: a copy of one value in another layout, of one node, from or to what is no value of the graph. The
-/// border does not say so; a step that computes its node from one operand, a constant packed, has other dimensions on its two sides as a rule.
-bool moves_only(const plan::Plan& plan, const BoundStep& bound) {
-  const plan::Step& step = *bound.step;
-  if (step.provider_step->node_count != 1 || step.inputs.size() != 1 || step.outputs.size() != 1 || !bound.args.inputs[0]) return false;
-  const AshlarTensor &from = bound.inputs[0], &to = bound.outputs[0];
-  if (!bound.args.outputs[0] || from.rank < 0 || from.rank != to.rank || !std::equal(from.dims, from.dims + from.rank, to.dims))
-    return false;
-  const graph::Node& node = plan.node(step);
-  return node.inputs.size() != 1 || node.outputs.size() != 1 || (step.inputs[0] != node.inputs[0] && step.outputs[0] == node.outputs[0]) ||
-         (step.inputs[0] == node.inputs[0] && step.outputs[0] != node.outputs[0]);
-}
-
 }  // namespace
 
 Work work_of(const plan::Plan& plan, const BoundStep& bound) {
   const AshlarStep* step = bound.step->provider_step;
   if (!step) return {};
-  if (moves_only(plan, bound)) return {0, bound.inputs[0].bytes};
+  if ((step->flags & ASHLAR_STEP_MOVES) != 0) return {0, bound.step->inputs.empty() ? 0 : bound.inputs[0].bytes};
   std::vector<std::uint32_t> nodes(step->nodes, step->nodes + step->node_count);
   std::sort(nodes.begin(), nodes.end());
   Counting counting(plan, bound);

@@ -11,6 +11,7 @@
 #include "onnx/onnx.h"
 #include "partition/host.h"
 #include "partition/provider.h"
+#include "session/device_description.h"
 
 #define ASHLAR_TEXT_(x) #x
 #define ASHLAR_TEXT(x) ASHLAR_TEXT_(x)
@@ -21,26 +22,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json border_json(std::uint32_t version, std::uint32_t layout) { return {{"version", version}, {"layout", partition::hex(layout)}}; }
-
-/// What the provider says of itself.
-void describe(const partition::Provider& provider, Json& out) {
-  const partition::Provider::Description& d = provider.description();
-  out["device"] = d.device;
-  Json spaces = Json::array();
-  for (const auto& space : d.spaces)
-    spaces.push_back({{"name", space.name},
-                      {"bytes", space.total_bytes ? Json(space.total_bytes) : Json(nullptr)},
-                      {"host_accessible", space.host_accessible},
-                      {"staging", d.staging_space == spaces.size() + 1}});
-  out["spaces"] = std::move(spaces);
-  out["queues"] = d.queue_count;
-  if (d.queue_count > 0) {
-    out["upload_queue"] = d.upload_queue;
-    out["download_queue"] = d.download_queue;
-  }
-  out["features"] = partition::device_feature_names(d.features);
-  out["required_features"] = partition::core_feature_names(d.required_features);
-}
 
 Json provider_json(const std::string& spec, const std::shared_ptr<const partition::Host>& host) {
   const partition::ProviderSpec parsed = partition::ProviderSpec::parse(spec);
@@ -60,7 +41,7 @@ Json provider_json(const std::string& spec, const std::shared_ptr<const partitio
   if (!seen.origin.empty()) out["origin"] = seen.origin;
   if (seen.abi_version) out["border"] = border_json(*seen.abi_version, *seen.abi_layout);
   out["available"] = provider != nullptr;
-  if (provider) describe(*provider, out);
+  if (provider) session::describe(*provider, out);
   out.update(failure);
   return out;
 }

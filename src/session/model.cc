@@ -42,6 +42,10 @@ Model Model::load(const std::filesystem::path& file) {
   return guarded(file.string(), [&] { return make(onnx::load(file)); });
 }
 
+Model Model::plan(const std::filesystem::path& file) {
+  return guarded(file.string(), [&] { return make(onnx::load(file, true)); });
+}
+
 Model Model::parse(std::span<const std::byte> bytes, const std::filesystem::path& directory) {
   return guarded("", [&] {
     const std::shared_ptr<void> copy = core::allocate_aligned(bytes.size());

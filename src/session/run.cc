@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include <ashlar/error.h>
 
@@ -121,8 +122,8 @@ void check_same_dims(const Session::Impl& session, const std::vector<Value>& inp
 }  // namespace
 
 Run::Impl::Impl(std::shared_ptr<const Session::Impl> s)
-    : session(std::move(s)), resources(session->topology), frame(*session->plan, resources), inputs(session->model->inputs.size()),
-      outputs(session->model->outputs.size()), buffers(session->model->outputs.size()) {}
+    : session(std::move(s)), resources(session->topology, session->events), frame(*session->plan, resources),
+      inputs(session->model->inputs.size()), outputs(session->model->outputs.size()), buffers(session->model->outputs.size()) {}
 
 std::size_t Run::Impl::input_index(std::string_view name) const { return index_of(session->model->inputs, name, "input"); }
 std::size_t Run::Impl::output_index(std::string_view name) const { return index_of(session->model->outputs, name, "output"); }
@@ -137,6 +138,40 @@ void Run::Impl::reset() {
 }
 
 void Run::Impl::execute(const RunOptions& options) {
+  const auto shapes = [&] {
+    std::vector<Shape> out;
+    for (const Value& v : inputs) out.push_back(v.defined() && v.is_tensor() ? v.tensor().shape() : Shape());
+    return out;
+  };
+  const bool known = !shapes_of_fallback.empty() && states.empty() &&
+                     std::find(shapes_of_fallback.begin(), shapes_of_fallback.end(), shapes()) != shapes_of_fallback.end();
+  if (!known) {
+    try {
+      return execute_once(options);
+    } catch (const runtime::GuardFailure& failure) {
+      session->events->add({failure.node, failure.provider, partition::verdict_code_name(ASHLAR_DYNAMIC_SHAPE), failure.reason});
+      constexpr std::size_t kKept = 32;
+      if (shapes_of_fallback.size() == kKept) shapes_of_fallback.erase(shapes_of_fallback.begin());
+      shapes_of_fallback.push_back(shapes());
+    }
+  }
+  execute_fallback(options);
+}
+
+void Run::Impl::execute_fallback(const RunOptions& options) {
+  if (!fallback) fallback = std::make_unique<Impl>(session->fallback());
+  std::fill(outputs.begin(), outputs.end(), Value());
+  fallback->inputs = inputs;
+  fallback->buffers = buffers;
+  for (const State& s : states) fallback->inputs[s.input] = dense(s);
+  fallback->execute(options);
+  outputs = fallback->outputs;
+  for (State& s : states) make_room(s, outputs[s.output].tensor());
+  for (State& s : states) end_state(s, std::exchange(outputs[s.output], Value()).tensor());
+  fallback->reset();
+}
+
+void Run::Impl::execute_once(const RunOptions& options) {
   const graph::Graph& graph = *session->graph;
   const std::vector<ValueInfo>& infos = session->model->inputs;
   const runtime::RunState state(options);

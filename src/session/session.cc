@@ -10,8 +10,12 @@
 #include "core/thread_pool.h"
 #include "optimizer/pass.h"
 #include "partition/host.h"
+#include "partition/report.h"
 #include "partition/require.h"
+#include "partition/what_if.h"
+#include "plan/ledger.h"
 #include "runtime/predict.h"
+#include "session/device_description.h"
 #include "session/folding.h"
 #include "session/session_impl.h"
 
@@ -29,26 +33,64 @@ int thread_count(const SessionOptions& options) {
   return options.threads > 0 ? options.threads : core::default_threads(core::read_machine());
 }
 
-std::shared_ptr<const partition::Host> create_host(const SessionOptions& options, int threads, const Model::Impl& model) {
+std::shared_ptr<partition::Host> create_host(const SessionOptions& options, int threads, const Model::Impl& model) {
   core::Executor executor;
   executor.custom = options.parallel_for;
   executor.threads = threads;
-  return std::make_shared<const partition::Host>(std::move(executor), model.weights);
+  return std::make_shared<partition::Host>(std::move(executor), model.weights);
 }
 
-/// Each with a host of its own.
-partition::Providers create_providers(const SessionOptions& options, int threads, const Model::Impl& model) {
+/// Each with a host of its own. Those that cannot be had are `missing`, where the options allow that.
+partition::Providers create_providers(const SessionOptions& options, int threads, const Model::Impl& model,
+                                      std::vector<partition::Missing>& missing) {
+  if (!options.devices.empty() && !options.plan_only)
+    throw Error(ErrorCode::kInvalidArgument, "device descriptions are for sessions that only plan");
+  const auto devices =
+      options.devices.empty() ? std::map<std::string, partition::Provider::Description>() : session::read_descriptions(options.devices);
   std::vector<std::string> wanted = options.providers;
   if (wanted.empty())
     for (const partition::BuiltinProvider& p : partition::builtin_providers())
       if (p.by_default) wanted.push_back(p.name);
   partition::Providers out;
   for (const std::string& name : wanted) {
-    auto provider = partition::Provider::create(name, create_host(options, threads, model));
+    partition::Provider::Seen seen;
+    std::shared_ptr<const partition::Provider> provider;
+    try {
+      const auto host = create_host(options, threads, model);
+      provider = devices.empty() ? partition::Provider::create(name, host, seen) : partition::Provider::create_planned(name, host, devices);
+    } catch (const Error& e) {
+      // A name that is none, or options that are wrong, are the caller's mistake, not the machine's.
+      const bool is_absent = e.code() == ErrorCode::kUnavailable || e.code() == ErrorCode::kUnsupported ||
+                             (e.code() == ErrorCode::kNotFound && partition::ProviderSpec::parse(name).is_path);
+      if (!options.allow_missing || !is_absent) throw;
+      missing.push_back({out.size(), e.context().provider, seen.missing, e.message()});
+      continue;
+    }
     if (std::any_of(out.begin(), out.end(), [&](const auto& p) { return p->name() == provider->name(); }))
       throw Error(ErrorCode::kInvalidArgument, "provider '" + provider->name() + "' is named twice");
     out.push_back(std::move(provider));
   }
+  return out;
+}
+
+partition::Request request_of(const SessionOptions& options, const Profile& profile) {
+  partition::Request out;
+  out.by_cost = options.policy == SessionOptions::Policy::kCost || !profile.steps.empty();
+  out.pins = options.pins;
+  out.profile = profile.steps.empty() ? nullptr : &profile;
+  out.expected = options.expected_shapes;
+  out.budgets = options.memory_limits;
+  return out;
+}
+
+/// Those that can compute: a device that is only planned for cannot.
+partition::Providers computing(const partition::Providers& providers) {
+  partition::Providers out;
+  for (const auto& p : providers)
+    if (!p->host().plan_only()) out.push_back(p);
+  if (out.size() < providers.size() && out.empty())
+    for (const partition::BuiltinProvider& p : partition::builtin_providers())
+      if (p.by_default) out.push_back(partition::Provider::create(p.name, std::make_shared<const partition::Host>(core::Executor{})));
   return out;
 }
 
@@ -95,11 +137,29 @@ optimizer::Answer asked(const graph::Graph& g, graph::NodeIndex index, const par
   const partition::GraphView view(single_node(g, index));
   optimizer::Answer answer;
   for (std::size_t i = 0; i < providers.size(); ++i) {
-    const Verdict verdict = providers[i]->verdict(view, 0).verdict;
-    if (verdict.accepted) return {static_cast<int>(i), std::move(answer.refusal)};
-    answer.refusal += (answer.refusal.empty() ? "" : "; ") + verdict.provider + " (" + verdict.code + "): " + verdict.reason;
+    const partition::Answer said = providers[i]->verdict(view, 0);
+    if (said.accepted()) return {static_cast<int>(i), std::move(answer.refusal)};
+    answer.refusal +=
+        (answer.refusal.empty() ? "" : "; ") + providers[i]->name() + " (" + partition::verdict_code_name(said.code) + "): " + said.reason;
   }
   return answer;
+}
+
+/// Throws Error (kNotFound) for a name that is no input, kInvalidArgument for a shape that the model does not declare.
+void check_expected(const std::map<std::string, Shape>& expected, const std::vector<ValueInfo>& inputs) {
+  for (const auto& [name, shape] : expected) {
+    std::vector<std::string> names;
+    const ValueInfo* found = nullptr;
+    for (const ValueInfo& info : inputs) {
+      names.push_back(info.name);
+      if (info.name == name) found = &info;
+    }
+    if (!found)
+      throw Error(ErrorCode::kNotFound, "no input is named '" + core::printable(name) + "'" + core::suggestion(name, names),
+                  {.tensor = name});
+    if (found->type.kind == ValueType::Kind::kTensor && found->type.dtype != DType::kUndefined)
+      check_input(*found, Tensor::adopt(found->type.dtype, shape, const_cast<void*>(runtime::no_data()), nullptr, true));
+  }
 }
 
 }  // namespace
@@ -111,52 +171,94 @@ Session::Impl::~Impl() {
   for (const auto& provider : providers) provider->host().release_device();
 }
 
-Session::Session(const Model& model, const SessionOptions& options) try {
+std::shared_ptr<const Session::Impl> Session::Impl::make(const Model& model, const SessionOptions& options, bool heed_guards,
+                                                         std::shared_ptr<runtime::EventLog> events) {
   auto impl = std::make_shared<Impl>();
   impl->model = std::shared_ptr<const Model::Impl>(std::make_shared<Model>(model), &model.impl());
-  impl->threads = thread_count(options);
-  impl->providers = create_providers(options, impl->threads, *impl->model);
-  impl->topology = create_topology(impl->providers, options.memory_limits);
-  impl->same_dims = same_dims(impl->model->inputs);
-  impl->divide_batches = options.divide_batches;
-  graph::Graph graph = graph::deep_copy(*impl->model->graph);
-  const std::unordered_set<const void*> lasting = session::constant_addresses(*impl->model->graph);
-  impl->optimization = optimizer::optimize(
-      graph, options.passes, [&](const graph::Graph& g, graph::NodeIndex i) { return asked(g, i, impl->providers); },
-      [&](const graph::Graph& g) { return session::evaluate(g, impl->providers, impl->topology, *impl->model->weights, lasting); });
-  impl->graph = std::make_shared<const graph::Graph>(std::move(graph));
-  const partition::PartitionedGraph partitioned = partition::partition(impl->graph, impl->providers);
-  partition::verify(partitioned, impl->providers);
-  impl->placement = partition::placement(partitioned, impl->providers);
-  partition::check_required(impl->placement, impl->providers, options.require, options.allow_cpu_for);
-  impl->plan = plan::lower(partitioned, impl->providers, impl->topology, *impl->model->weights);
-  plan::verify(*impl->plan);
-  for (const plan::Topology::Space& space : impl->topology->spaces)
-    impl->constant_bytes.push_back(space.device == plan::kNoDevice ? 0 : impl->topology->devices[space.device]->used(space.number));
-  impl_ = std::move(impl);
-  if (!options.memory_limits.empty()) check_limits();
+  impl->options = options;
+  impl->events = std::move(events);
+  impl->prepare(heed_guards);
+  return impl;
+}
+
+void Session::Impl::prepare(bool heed_guards) {
+  divide_batches = options.divide_batches;
+  threads = thread_count(options);
+  providers = create_providers(options, threads, *model, missing);
+  topology = create_topology(providers, options.memory_limits);
+  same_dims = ashlar::same_dims(model->inputs);
+  check_expected(options.expected_shapes, model->inputs);
+  request = request_of(options, options.profile);
+  request.heed_guards = heed_guards;
+  graph::Graph optimized = graph::deep_copy(*model->graph);
+  const std::unordered_set<const void*> lasting = session::constant_addresses(*model->graph);
+  const partition::Providers folding = computing(providers);
+  optimization = optimizer::optimize(
+      optimized, options.passes, [&](const graph::Graph& g, graph::NodeIndex i) { return asked(g, i, providers); },
+      [&](const graph::Graph& g) { return session::evaluate(g, folding, topology, *model->weights, lasting); });
+  graph = std::make_shared<const graph::Graph>(std::move(optimized));
+  partitioned = partition::partition(graph, providers, request);
+  partition::verify(partitioned, providers);
+  if (!options.require.empty()) partition::check_required(placement_nodes(), providers, options.require, options.allow_cpu_for);
+  if (options.plan_only) return;
+  plan = plan::lower(partitioned, providers, topology, *model->weights);
+  plan::verify(*plan);
+  for (const plan::Topology::Space& space : topology->spaces)
+    constant_bytes.push_back(space.device == plan::kNoDevice ? 0 : topology->devices[space.device]->used(space.number));
+}
+
+Session::Session(const Model& model, const SessionOptions& options) try {
+  impl_ = Impl::make(model, options, true, std::make_shared<runtime::EventLog>());
+  if (!options.memory_limits.empty() && !options.plan_only) check_limits();
 } catch (const Error& e) {
   throw e.with({.file = model.info().file});
 } catch (const std::bad_alloc&) {
   throw Error(ErrorCode::kOutOfMemory, "out of memory while preparing", {.file = model.info().file});
 }
 
+Placement Session::Impl::placement_nodes() const { return partition::report(partitioned, providers, missing, request); }
+
+const Placement& Session::Impl::placement() const {
+  std::call_once(placement_known, [&] {
+    placement_ = placement_nodes();
+    placement_.copies =
+        plan ? plan::ledger(*plan, partitioned, providers, request) : partition::planned_copies(partitioned, providers, request);
+    for (const BoundaryCopy& c : placement_.copies)
+      if (!c.once) placement_.cost_ns += c.cost_ns;
+  });
+  return placement_;
+}
+
+std::shared_ptr<const Session::Impl> Session::Impl::fallback() const {
+  std::call_once(fallback_known, [&] { fallback_ = make(Model(model), options, false, events); });
+  return fallback_;
+}
+
+void Session::Impl::require_plan() const {
+  if (!plan) throw Error(ErrorCode::kInvalidArgument, "the session only plans: it cannot be run");
+}
+
 const std::vector<ValueInfo>& Session::inputs() const noexcept { return impl_->model->inputs; }
 const std::vector<ValueInfo>& Session::outputs() const noexcept { return impl_->model->outputs; }
-const Placement& Session::placement() const noexcept { return impl_->placement; }
+const Placement& Session::placement() const { return impl_->placement(); }
+std::vector<WhatIf> Session::what_if(bool single) const {
+  return partition::what_if(impl_->partitioned, impl_->providers, impl_->request, single);
+}
+std::vector<PlacementEvent> Session::events() const { return impl_->events->list(); }
 const Optimization& Session::optimization() const noexcept { return impl_->optimization; }
 
 std::string Session::stage_text(std::string_view stage) const {
   if (stage == "graph") return graph::to_text(*impl_->model->graph);
   if (stage == "optimized") return graph::to_text(*impl_->graph);
   if (stage == "plan") {
+    impl_->require_plan();
     const plan::BatchRule& rule = impl_->batch_rule();
     return plan::to_text(*impl_->plan) +
            (rule.divisible ? "a batch may be run in parts\n" : "a batch is run at once: " + rule.reason + "\n");
   }
   if (stage == "placement") {
     std::string out;
-    for (const NodePlacement& n : impl_->placement.nodes) out += n.node + ": " + n.provider + " " + n.kernel + "\n";
+    for (const NodePlacement& n : impl_->placement().nodes) out += n.node + ": " + n.provider + " " + n.kernel + "\n";
     return out;
   }
   const std::vector<std::string> stages = {"graph", "optimized", "placement", "plan"};
@@ -164,6 +266,7 @@ std::string Session::stage_text(std::string_view stage) const {
 }
 
 MemoryPlan Session::memory(const std::map<std::string, Shape>& shapes) const {
+  impl_->require_plan();
   std::vector<Value> inputs;
   std::size_t named = 0;
   std::vector<std::string> names;
@@ -189,7 +292,12 @@ MemoryPlan Session::memory(const std::map<std::string, Shape>& shapes) const {
     if (std::find(names.begin(), names.end(), name) == names.end())
       throw Error(ErrorCode::kNotFound, "no input is named '" + core::printable(name) + "'" + core::suggestion(name, names),
                   {.tensor = name});
-  MemoryPlan plan = impl_->predict(inputs);
+  MemoryPlan plan;
+  try {
+    plan = impl_->predict(inputs);
+  } catch (const runtime::GuardFailure& failure) {
+    throw Error(ErrorCode::kUnsupported, failure.reason, {.node = failure.node, .provider = failure.provider});
+  }
   plan.spaces[0].constants = impl_->model->weights->packed_bytes();
   for (std::uint32_t s = 1; s < plan.spaces.size(); ++s) {
     plan.spaces[s].constants = impl_->constant_bytes[s];
@@ -214,7 +322,10 @@ void Session::check_limits() const {
   }
 }
 
-Run Session::prepare() const { return Run(std::make_unique<Run::Impl>(impl_)); }
+Run Session::prepare() const {
+  impl_->require_plan();
+  return Run(std::make_unique<Run::Impl>(impl_));
+}
 
 NamedValues Session::run(const NamedValues& inputs, const RunOptions& options) const {
   std::optional<Run> run;

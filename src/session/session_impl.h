@@ -11,15 +11,20 @@
 #include "partition/partition.h"
 #include "plan/batch.h"
 #include "plan/plan.h"
+#include "runtime/event_log.h"
 #include "runtime/frame.h"
 #include "session/model_impl.h"
 
 namespace ashlar::inline v0 {
 
 struct Session::Impl {
+  /// Places and prepares. Throws what Session's constructor documents.
+  static std::shared_ptr<const Impl> make(const Model& model, const SessionOptions& options, bool heed_guards,
+                                          std::shared_ptr<runtime::EventLog> events);
   ~Impl();
 
   std::shared_ptr<const Model::Impl> model;
+  SessionOptions options;
   partition::Providers providers;
   std::shared_ptr<const plan::Topology> topology;
   std::shared_ptr<const graph::Graph> graph;  ///< optimized
@@ -31,9 +36,21 @@ struct Session::Impl {
   };
   std::vector<SameDim> same_dims;
   std::vector<std::uint64_t> constant_bytes;  ///< by space of the topology: what devices hold before any run
-  Placement placement;
+  partition::PartitionedGraph partitioned;
+  partition::Request request;
+  std::vector<partition::Missing> missing;
+  std::shared_ptr<runtime::EventLog> events;
   bool divide_batches = true;
   int threads = 1;
+  void prepare(bool heed_guards);
+  /// Made when it is first asked for.
+  const Placement& placement() const;
+  Placement placement_nodes() const;  ///< without copies
+  /// A session of the same model and options for runs in which a guard does not hold; made when it is first asked for.
+  std::shared_ptr<const Impl> fallback() const;
+  /// Throws Error (kInvalidArgument) in a session that only plans.
+  void require_plan() const;
+
   /// Whether a batch may be run in parts; found when a run first has one.
   const plan::BatchRule& batch_rule() const;
   /// What a run with inputs of these types takes, in parts where it is run so.
@@ -41,6 +58,9 @@ struct Session::Impl {
 
   mutable std::mutex mutex;
   mutable std::vector<Run> idle_runs;  ///< what Session::run keeps, guarded by mutex
+  mutable std::once_flag placement_known, fallback_known;
+  mutable Placement placement_;
+  mutable std::shared_ptr<const Impl> fallback_;
   mutable std::once_flag batch_rule_known;
   mutable plan::BatchRule batch_rule_;
 };
@@ -52,6 +72,9 @@ struct Run::Impl {
   std::size_t input_index(std::string_view name) const;
   std::size_t output_index(std::string_view name) const;
   void execute(const RunOptions& options);
+  void execute_once(const RunOptions& options);
+  /// The same inputs by Session::Impl::fallback.
+  void execute_fallback(const RunOptions& options);
   /// Forgets inputs, outputs and bound buffers.
   void reset();
 
@@ -99,6 +122,9 @@ struct Run::Impl {
     std::int64_t rows;
   };
   std::vector<Division> divisions;  ///< those found lately
+
+  std::unique_ptr<Impl> fallback;                      ///< a run of Session::Impl::fallback
+  std::vector<std::vector<Shape>> shapes_of_fallback;  ///< of the inputs, those met lately in which a guard does not hold
 };
 
 /// Of the model's inputs, in order.

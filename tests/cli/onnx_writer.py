@@ -55,3 +55,8 @@ def model(inputs, nodes, outputs, initializers=(), metadata=()):
 def identity(dtype, dims, input_name="x", output_name="y"):
     """A model whose output is its input."""
     return model([(input_name, dtype, dims)], [("Identity", [input_name], [output_name])], [(output_name, dtype, dims)])
+
+
+def external(dtype, dims, location, name):
+    """TensorProto whose data lie in a file beside the model."""
+    return b"".join(number(1, d) for d in dims) + number(2, dtype) + chunk(8, name) + chunk(13, chunk(1, "location") + chunk(2, location)) + number(14, 1)

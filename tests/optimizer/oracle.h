@@ -44,7 +44,7 @@ class Oracle {
  private:
   bool takes(const graph::Graph& graph, graph::NodeIndex n) const {
     const partition::GraphView view(std::make_shared<const graph::Graph>(graph));
-    return providers_[0]->verdict(view, n).verdict.accepted;
+    return providers_[0]->verdict(view, n).accepted();
   }
 
   std::shared_ptr<partition::WeightStore> weights_;

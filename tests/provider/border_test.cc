@@ -40,15 +40,15 @@ TEST(Border, ARefusalHasACodeAndASentence) {
   const auto provider = partition::Provider::create("reference", std::make_shared<const partition::Host>(core::Executor{}));
   const partition::GraphView view(softmax_graph(DType::kString));
   const auto answer = provider->verdict(view, 0);
-  EXPECT_FALSE(answer.verdict.accepted);
-  EXPECT_EQ(answer.verdict.code, "no_kernel_dtype");
-  EXPECT_NE(answer.verdict.reason.find("string"), std::string::npos);
+  EXPECT_FALSE(answer.accepted());
+  EXPECT_EQ(answer.code, ASHLAR_NO_KERNEL_DTYPE);
+  EXPECT_NE(answer.reason.find("string"), std::string::npos);
 }
 
 TEST(Border, APreparedStepBindsAndRuns) {
   const auto provider = partition::Provider::create("reference", std::make_shared<const partition::Host>(core::Executor{}));
   const auto view = std::make_shared<const partition::GraphView>(softmax_graph(DType::kFloat32));
-  ASSERT_TRUE(provider->verdict(*view, 0).verdict.accepted);
+  ASSERT_TRUE(provider->verdict(*view, 0).accepted());
   const std::uint32_t nodes[] = {0};
   const auto program = provider->prepare(view, nodes);
   ASSERT_EQ(program->step_count(), 1u);

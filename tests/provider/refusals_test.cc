@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -13,6 +15,7 @@
 #include <ashlar/ashlar.h>
 #include <gmock/gmock.h>
 
+#include "partition/graph_view.h"
 #include "partition/host.h"
 #include "partition/provider.h"
 #include "tests/support/text_model.h"
@@ -132,7 +135,10 @@ class Tables : public ::testing::Test {
             .staging_space = 2,
             .spaces = spaces,
             .space_stride = sizeof(AshlarSpaceInfo),
-            .device = "a device for tests"};
+            .device = "a device for tests",
+            .rates = {},
+            .attributes = nullptr,
+            .attribute_count = 0};
     device = {};
     device.struct_size = sizeof(device);
     stub(device.allocate), stub(device.free), stub(device.queue_create), stub(device.queue_destroy), stub(device.event_create);
@@ -229,10 +235,60 @@ TEST_F(Tables, ADescriptionThatCannotBeRightIsRefusedAndTheInstanceDestroyed) {
   bent([] { info.spaces = nullptr; }, {"cannot be read"});
   bent([] { info.queue_count = 0; }, {"without queues"});
   bent([] { info.features = ASHLAR_DEVICE_CAPTURE; }, {"capture"});
+  bent([] { info.rates.copy_ns = -1; }, {"a rate of -1"});
+  bent([] { info.rates.bytes_per_second = NAN; }, {"a rate of"});
+  bent([] { info.attribute_count = 1; }, {"attributes that cannot be read"});
   bent([] { info.features = ASHLAR_DEVICE_TIMES; }, {"event_time"});
   info = good;
   table.device = nullptr;
   expect_refused(ErrorCode::kInternal, {"no device"}, 1);
+}
+
+TEST_F(Tables, AVerdictThatCannotBeRightIsRefused) {
+  static AshlarVerdict answer;
+  table.verdict = [](void*, const AshlarGraph*, std::uint32_t, AshlarVerdict* out, AshlarStatus*) -> AshlarCode {
+    *out = answer;
+    return ASHLAR_OK;
+  };
+  const auto provider = create("bent");
+  const auto g = std::make_shared<graph::Graph>();
+  const graph::ValueId x = g->add_value("x"), y = g->add_value("y");
+  graph::Node& node = g->nodes.emplace_back();
+  node.id = "Relu_0", node.op_type = "Relu";
+  node.inputs = {x, graph::kNone}, node.outputs = {y};
+  const partition::GraphView view(g);
+  answer = {};
+  answer.cost = {1, 2, 3, 4};
+  answer.guards[answer.guard_count++] = {0, 1, 7};
+  const partition::Answer taken = provider->verdict(view, 0);
+  EXPECT_EQ(taken.cost.nanoseconds, 4);
+  EXPECT_EQ(taken.guards.at(0).most, 7);
+  const auto refused = [&](AshlarVerdict wrong, const char* word) {
+    answer = wrong;
+    const Error e = error_of([&] { provider->verdict(view, 0); });
+    EXPECT_EQ(e.code(), ErrorCode::kInternal);
+    EXPECT_THAT(e.message(), HasSubstr(word));
+    EXPECT_EQ(e.context().node, "Relu_0");
+  };
+  AshlarVerdict wrong{};
+  wrong.code = ASHLAR_RANK;
+  refused(wrong, "without a known code and a reason");
+  wrong.code = 77;
+  std::strcpy(wrong.reason, "because");
+  refused(wrong, "without a known code and a reason");
+  wrong = {};
+  wrong.cost.bytes = -5;
+  refused(wrong, "at a cost of -5");
+  wrong.cost.bytes = NAN;
+  refused(wrong, "at a cost of");
+  wrong = {};
+  wrong.guard_count = ASHLAR_MAX_GUARDS + 1;
+  refused(wrong, "5 guards");
+  wrong.guard_count = 1;
+  wrong.guards[0] = {1, 0, 5};
+  refused(wrong, "dimension 0 of input 1, which the node has not");
+  wrong.guards[0] = {0, ASHLAR_MAX_RANK, 5};
+  refused(wrong, "dimension 16 of input 0");
 }
 
 TEST_F(Tables, FeaturesTheCoreLacksAreRefusedWithBothNumbersAndByName) {

@@ -15,4 +15,6 @@ const AshlarProvider* async_provider(const AshlarHost* host, AshlarStatus* statu
   return ReferenceOn<example::SimDevice>::entry(host, status, "async");
 }
 
+std::uint64_t copied_bytes() { return Counted<LazyDevice>::copied_bytes + Counted<example::SimDevice>::copied_bytes; }
+
 }  // namespace ashlar::testing

@@ -20,24 +20,22 @@ namespace ashlar::testing {
 
 /// Spaces 1 "device" and 2 "pinned" (staging); queues 1 for steps, 2 for copies to the device, 3 for copies from it. Memory is filled with a
 /// pattern when it is given out. Counts what it did.
-class LazyDevice final : public provider::Device {
+class LazyDevice : public provider::Device {
  public:
   static constexpr std::uint32_t kMemory = 1, kCompute = 1;
   inline static std::atomic<LazyDevice*> last = nullptr;  ///< made last
 
-  explicit LazyDevice(const provider::Options& options) : claim_(options.number("claim", 1.0, 0.0, 1.0)), seed_(options.get("seed")) {
-    last = this;
-  }
+  explicit LazyDevice(const provider::Options& options) : captures_(options.flag("captures", true)) { last = this; }
   ~LazyDevice() override {
     LazyDevice* self = this;
     last.compare_exchange_strong(self, nullptr);
   }
   static void* translate(const void* address) { return const_cast<void*>(address); }
-  bool claims(std::string_view node) const {
+  static bool claims(const provider::Options& options, std::string_view node) {
     std::uint64_t hash = 0xcbf29ce484222325u;
-    for (const char c : seed_ + '/' + std::string(node)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    for (const char c : options.get("seed") + '/' + std::string(node)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
     hash ^= hash >> 31;
-    return static_cast<double>(hash % 10007) < claim_ * 10007;
+    return static_cast<double>(hash % 10007) < options.number("claim", 1.0, 0.0, 1.0) * 10007;
   }
 
   struct Counts {
@@ -114,7 +112,10 @@ class LazyDevice final : public provider::Device {
   }
   std::int64_t event_time(void* event) override { return static_cast<Event*>(event)->time; }
 
-  void begin_capture(void* queue) override { static_cast<Queue*>(queue)->recording = new Recording; }
+  void begin_capture(void* queue) override {
+    if (!captures_) throw provider::Failure(ASHLAR_UNSUPPORTED, "this device has no room for recordings");
+    static_cast<Queue*>(queue)->recording = new Recording;
+  }
   void* end_capture(void* queue) override {
     const std::lock_guard lock(mutex_);
     ++counts_.recordings;
@@ -188,8 +189,7 @@ class LazyDevice final : public provider::Device {
       throw provider::Failure(ASHLAR_INVALID_ARGUMENT, "a copy's side is not in memory of its space");
   }
 
-  const double claim_;
-  const std::string seed_;
+  const bool captures_;
   std::mutex mutex_;
   std::map<void*, std::pair<std::uint32_t, std::uint64_t>> blocks_;
   Counts counts_;

@@ -2,8 +2,10 @@
 // The reference provider's kernels on a device: every operator with a second memory and queues, and the bits of the reference provider.
 #pragma once
 
+#include <atomic>
 #include <cstdio>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include <ashlar/provider/table_provider.h>
@@ -14,8 +16,19 @@ namespace ashlar::testing {
 
 using namespace provider;
 
+/// A device that counts what its copies were asked to copy, over all instances.
+template <class D> class Counted final : public D {
+ public:
+  using D::D;
+  void copy(void* queue, void* to, std::uint32_t to_space, const void* from, std::uint32_t from_space, std::uint64_t bytes) override {
+    copied_bytes += bytes;
+    D::copy(queue, to, to_space, from, from_space, bytes);
+  }
+  inline static std::atomic<std::uint64_t> copied_bytes = 0;
+};
+
 /// A provider over a device of class D, which is constructed from Options and has kMemory and kCompute (the space and the queue of steps),
-/// translate(address), enqueue(queue, what, work) and claims(node id). It takes what the reference provider takes, string tensors apart,
+/// translate(address), enqueue(queue, what, work) and claims(options, node id). It takes what the reference provider takes, string tensors apart,
 /// and the node ids its device claims, and runs the reference provider's steps as work of its queue.
 template <class D> class ReferenceOn {
  public:
@@ -39,14 +52,21 @@ template <class D> class ReferenceOn {
 
  private:
   struct Instance {
-    explicit Instance(const Options& options) : device(options), queues(options.number<std::uint32_t>("queues", 1, 1, 2)) {}
-    D device;
-    std::uint32_t queues;  ///< that steps are dealt to in turn
+    explicit Instance(const Options& given)
+        : options(given), device(options), queues(options.number<std::uint32_t>("queues", 1, 1, 2)),
+          most(options.number<std::int64_t>("most", 0, 0, INT64_MAX)), host_operands(options.flag("host_operands", false)),
+          accept(options.get("accept")), verdicts(options.number<std::uint64_t>("verdicts", 0, 0, UINT64_MAX)) {}
+    Options options;
+    Counted<D> device;
+    std::uint32_t queues;    ///< that steps are dealt to in turn
+    std::int64_t most;       ///< 0, or a guard: the first dimension of the first input is at most that
+    bool host_operands;      ///< what bind reads, run reads in host memory too
+    std::string accept;      ///< a node that `verdicts` does not refuse
+    std::uint64_t verdicts;  ///< 0, or what decides of each node whether it is refused, by which code, and what it costs
     const AshlarHost* host = nullptr;
     const AshlarProvider* inner = nullptr;
     void* inner_instance = nullptr;
-    std::vector<AshlarSpaceInfo> spaces;
-    std::string description;
+    Description description;
   };
   static Instance& instance_of(void* instance) { return *static_cast<Instance*>(instance); }
   static Device& device_of(void* instance) { return instance_of(instance).device; }
@@ -72,7 +92,7 @@ template <class D> class ReferenceOn {
                            AshlarStatus* status) {
     return guarded(status, [&] {
       const Options given(std::span(options, count));
-      given.allow({"memory", "slow", "lose_after", "claim", "seed", "queues"});
+      given.allow({"memory", "slow", "lose_after", "claim", "seed", "queues", "most", "verdicts", "accept", "captures", "host_operands"});
       auto made = std::make_unique<Instance>(given);
       made->host = host;
       AshlarStatus failure = new_status();
@@ -88,7 +108,7 @@ template <class D> class ReferenceOn {
   }
   static AshlarCode describe(void* instance, AshlarProviderInfo* info, AshlarStatus* status) {
     Instance& i = instance_of(instance);
-    return guarded(status, [&] { provider::describe(i.device, *info, i.spaces, i.description); });
+    return guarded(status, [&] { provider::describe(i.device, *info, i.description); });
   }
 
   static Verdict screen(const Instance& i, const NodeView& node) {
@@ -97,16 +117,33 @@ template <class D> class ReferenceOn {
     for (int k = 0; k < node.output_count(); ++k)
       ASHLAR_REQUIRE(!node.has_output(k) || node.output(k).dtype() != DType::kString, ASHLAR_NO_KERNEL_DTYPE,
                      "strings live in host memory");
-    ASHLAR_REQUIRE(i.device.claims(node.id()), ASHLAR_USER_PIN, "left to others by the option claim");
+    ASHLAR_REQUIRE(D::claims(i.options, node.id()), ASHLAR_USER_PIN, "left to others by the option claim");
     return accept();
   }
   static AshlarCode verdict(void* instance, const AshlarGraph* graph, std::uint32_t node, AshlarVerdict* out, AshlarStatus* status) {
     const Instance& i = instance_of(instance);
-    const Verdict v = screen(i, NodeView(graph, node, i.host));
-    if (v.code == ASHLAR_ACCEPTED) return i.inner->verdict(i.inner_instance, graph, node, out, status);
+    const NodeView view(graph, node, i.host);
+    const Verdict v = screen(i, view);
+    if (v.code == ASHLAR_ACCEPTED) {
+      const AshlarCode code = i.inner->verdict(i.inner_instance, graph, node, out, status);
+      if (i.verdicts != 0 && view.id() != i.accept && code == ASHLAR_OK && out->code == ASHLAR_ACCEPTED)
+        draw_verdict(i.verdicts, view.id(), *out);
+      if (i.most > 0 && view.has_input(0) && view.input(0).rank() > 0) out->guards[out->guard_count++] = {0, 0, i.most};
+      return code;
+    }
     out->code = v.code;
     std::snprintf(out->reason, sizeof(out->reason), "%s", v.reason.c_str());
     return ASHLAR_OK;
+  }
+
+  static void draw_verdict(std::uint64_t seed, std::string_view id, AshlarVerdict& out) {
+    std::mt19937_64 draw(seed);
+    for (const char c : id) draw.seed(draw() ^ static_cast<unsigned char>(c));
+    if (const auto code = static_cast<AshlarVerdictCode>(draw() % 30); code > ASHLAR_ACCEPTED && code <= ASHLAR_CAPTURE_INCOMPATIBLE) {
+      out.code = code;
+      std::snprintf(out.reason, sizeof(out.reason), "it was drawn");
+    }
+    out.cost.nanoseconds = static_cast<double>(1 + draw() % 200'000);
   }
 
   static AshlarCode bind(void* context, AshlarBindArgs* args, AshlarStatus* status) {
@@ -206,7 +243,8 @@ template <class D> class ReferenceOn {
       StepContext& context =
           made->contexts.emplace_back(StepContext{&inner, &i.device, NodeView(graph, inner.nodes[0], i.host).abi().id, {}, {}});
       for (std::uint32_t k = 0; k < inner.input_count; ++k)
-        context.input_spaces.push_back(k < 64 && (inner.shape_only >> k & 1) != 0 ? ASHLAR_SPACE_HOST : D::kMemory);
+        context.input_spaces.push_back(
+            k < 64 && ((inner.shape_only | (i.host_operands ? inner.bind_reads : 0)) >> k & 1) != 0 ? ASHLAR_SPACE_HOST : D::kMemory);
       context.output_spaces.assign(inner.output_count, D::kMemory);
       AshlarStep step = inner;
       step.queue = D::kCompute + s % i.queues;

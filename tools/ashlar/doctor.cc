@@ -7,6 +7,7 @@
 #include <ashlar/environment.h>
 
 #include "command.h"
+#include "files.h"
 #include "print.h"
 #include "utf8.h"
 
@@ -50,6 +51,8 @@ void print_provider(const Json& p) {
   }
   if (p.value("queues", 0u) > 0)
     add("queues", fmt::format("{}, uploads on {}, downloads on {}", text("queues"), text("upload_queue"), text("download_queue")));
+  add("rates", text("rates"));
+  add("attributes", text("attributes"));
   add("features", text("features"));
   add("needs", text("required_features"));
   fmt::print("{}", columns(rows, "    "));
@@ -81,14 +84,20 @@ void print_people(const Json& environment) {
 Action add_doctor(CLI::App& app) {
   struct Arguments {
     bool json = false;
-    std::string providers;
+    std::string providers, devices;
   };
   auto args = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("doctor", "What this build and this machine are");
   command->add_option("--providers", args->providers, "Providers to report, by name or path; default: those of this build");
+  command->add_option("--device-json", args->devices,
+                      "Write what providers and devices are there: for explain --plan-only --device elsewhere");
   command->add_flag("--json", args->json, "Print JSON");
   return [args] {
     const Json environment = Json::parse(environment_json(split_list(args->providers)));
+    if (!args->devices.empty()) {
+      const std::string text = Json{{"schema", 1}, {"providers", environment["providers"]}}.dump(2) + "\n";
+      write_file(args->devices, std::as_bytes(std::span(text)));
+    }
     if (args->json) print_json(environment);
     else print_people(environment);
     return kFine;

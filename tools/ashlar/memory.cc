@@ -8,7 +8,6 @@
 #include <ashlar/session.h>
 
 #include "command.h"
-#include "dims.h"
 #include "fail.h"
 #include "memory_limits.h"
 #include "pass_options.h"
@@ -27,23 +26,12 @@ struct Arguments {
   bool json = false;
 };
 
-std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& words) {
-  std::map<std::string, Shape> shapes;
-  for (const std::string& word : words) {
-    const std::size_t equals = word.find('=');
-    if (equals == word.npos) fail("--shape is NAME=1x3x224x224, got '{}'", word);
-    shapes.insert_or_assign(word.substr(0, equals), Shape(std::span<const std::int64_t>(parse_dims(word.substr(equals + 1)))));
-  }
-  return shapes;
-}
-
 int memory(const Arguments& args) {
   require_model(args.model, "memory");
-  const Session session(Model::load(args.model), {.providers = split_list(args.placement.providers),
-                                                  .require = split_list(args.placement.required),
-                                                  .allow_cpu_for = split_list(args.placement.allowed),
-                                                  .memory_limits = parse_limits(args.limits),
-                                                  .passes = args.passes.parse()});
+  SessionOptions options = args.placement.parse();
+  options.memory_limits = parse_limits(args.limits);
+  options.passes = args.passes.parse();
+  const Session session(Model::load(args.model), options);
   const MemoryPlan plan = session.memory(parse_shapes(args.shapes));
   if (args.json) {
     print_json(Json::parse(plan.to_json()));

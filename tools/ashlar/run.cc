@@ -162,12 +162,11 @@ int run(Arguments args) {
 
   watch.lap_ms();
   progress.show("preparing");
-  const Session session(model, {.providers = split_list(args.placement.providers),
-                                .require = split_list(args.placement.required),
-                                .allow_cpu_for = split_list(args.placement.allowed),
-                                .threads = args.threads,
-                                .memory_limits = parse_limits(args.limits),
-                                .passes = args.passes.parse()});
+  SessionOptions options = args.placement.parse();
+  options.threads = args.threads;
+  options.memory_limits = parse_limits(args.limits);
+  options.passes = args.passes.parse();
+  const Session session(model, options);
   report["prepare_ms"] = watch.lap_ms();
   progress.show("running");
   Trace trace;

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define ASHLAR_ABI_VERSION 0u
-#define ASHLAR_ABI_LAYOUT 0xe64bd90fu /* a checksum of every struct, constant and signature below; a test says its value */
+#define ASHLAR_ABI_LAYOUT 0xb6996f6eu /* a checksum of every struct, constant and signature below; a test says its value */
 #define ASHLAR_MAX_RANK 16
 #define ASHLAR_NONE 0xffffffffu /* an absent value or node */
 #define ASHLAR_NO_OFFSET UINT64_MAX
@@ -47,7 +47,8 @@ typedef struct AshlarStatus {
   uint32_t struct_size;
   AshlarCode code;
   uint32_t node;      /* index of the node concerned in the graph view, or ASHLAR_NONE */
-  char message[1004]; /* one sentence, cut if need be, always ended by a zero byte */
+  int32_t verdict;    /* of a create that fails: ASHLAR_DEVICE_MISSING or ASHLAR_LIBRARY_MISSING; 0: not said */
+  char message[1000]; /* one sentence, cut if need be, always ended by a zero byte */
 } AshlarStatus;
 
 typedef struct AshlarString {
@@ -162,12 +163,34 @@ enum {
 };
 /* clang-format on */
 
-/* A provider's answer for one node: a pure function of the graph view. A refusal without a reason is an error. */
+/* What a node's kernel takes, for a placement by cost. 0: not said; the core then counts by the operator's definition and the declared
+ * shapes, and goes by the provider's AshlarRates. */
+typedef struct AshlarCost {
+  double operations;  /* arithmetic; a multiplication and the addition that takes its product are two */
+  double bytes;       /* read and written in the memory it works in */
+  double launch_ns;   /* beyond both */
+  double nanoseconds; /* of everything, where the provider knows better than its rates do */
+} AshlarCost;
+
+/* Accepted while dimension `axis` of input `input` is at most `most`. A run in which it is more goes by a placement without this
+ * provider for the node. */
+typedef struct AshlarGuard {
+  uint32_t input;
+  uint32_t axis;
+  int64_t most;
+} AshlarGuard;
+#define ASHLAR_MAX_GUARDS 4
+
+/* A provider's answer for one node: a pure function of the graph view. A refusal without a code that stands above and a reason is an error. */
 typedef struct AshlarVerdict {
   uint32_t struct_size;
   AshlarVerdictCode code;
   char reason[248]; /* one sentence; empty when accepted */
   char kernel[64];  /* the kernel that would run it, when accepted */
+  AshlarCost cost;
+  AshlarGuard guards[ASHLAR_MAX_GUARDS];
+  uint32_t guard_count;
+  uint32_t reserved;
 } AshlarVerdict;
 
 /* ---- Steps ---- */
@@ -225,7 +248,13 @@ typedef struct AshlarGrowth {
   uint32_t axis;
 } AshlarGrowth;
 
-enum { ASHLAR_STEP_NO_CAPTURE = 1 }; /* AshlarStep::flags: run must not be recorded (AshlarDevice::capture_begin) */
+/* AshlarStep::flags */
+/* clang-format off */
+enum {
+  ASHLAR_STEP_NO_CAPTURE = 1, /* run must not be recorded (AshlarDevice::capture_begin) */
+  ASHLAR_STEP_MOVES = 2       /* it brings an operand of its node into another layout, and computes nothing of the node */
+};
+/* clang-format on */
 
 /* Sharing storage is the core's choice: run compares the pointers it gets, and has nothing to do for an output whose view_of it finds
  * in place, or for an input that already lies at its offset.
@@ -304,6 +333,11 @@ enum {
 };
 /* clang-format on */
 
+typedef struct AshlarOption {
+  const char* name;
+  const char* value;
+} AshlarOption;
+
 typedef struct AshlarHost {
   uint32_t struct_size;
   uint32_t abi_version; /* ASHLAR_ABI_VERSION, ASHLAR_ABI_LAYOUT it was built with */
@@ -327,6 +361,11 @@ typedef struct AshlarHost {
   AshlarCode (*packed)(void* core, uint32_t space, const AshlarTensor* source, const char* packing, uint64_t bytes,
                        AshlarCode (*fill)(void* context, void* memory, AshlarStatus* status), void* context, const void** memory,
                        AshlarStatus* status);
+  /* 1: nothing is run, the instance is asked for verdicts alone, for a device that need not be there: create does not look for it, and
+   * describe and the device's functions are not called. What that device said of itself (AshlarProviderInfo::attributes) is planned. */
+  int32_t plan_only;
+  uint32_t planned_count;
+  const AshlarOption* planned;
 } AshlarHost;
 
 /* ---- Memory and queues of a device ---- */
@@ -347,6 +386,16 @@ enum {
 };
 /* clang-format on */
 
+/* How fast a device is, for a placement by cost. 0: not said. */
+typedef struct AshlarRates {
+  double operations_per_second; /* that its kernels reach */
+  double bytes_per_second;      /* of the memory they work in */
+  double launch_ns;             /* that a kernel takes beyond */
+  double upload_bytes_per_second;
+  double download_bytes_per_second;
+  double copy_ns; /* that a copy takes beyond */
+} AshlarRates;
+
 typedef struct AshlarProviderInfo {
   uint32_t struct_size;
   uint32_t space_count;       /* spaces numbered from 1 */
@@ -359,6 +408,10 @@ typedef struct AshlarProviderInfo {
   const AshlarSpaceInfo* spaces;
   uint64_t space_stride;
   const char* device; /* a sentence: model, driver */
+  AshlarRates rates;
+  const AshlarOption*
+      attributes; /* of the device, that verdicts go by ("compute_capability", "9.0"): AshlarHost::planned gives them back */
+  uint64_t attribute_count;
 } AshlarProviderInfo;
 
 /* Null for a provider that works in host memory on the calling thread. All functions take the instance.
@@ -403,11 +456,6 @@ typedef struct AshlarDevice {
 } AshlarDevice;
 
 /* ---- A provider ---- */
-
-typedef struct AshlarOption {
-  const char* name;
-  const char* value;
-} AshlarOption;
 
 typedef struct AshlarProvider {
   uint32_t struct_size;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ashlar/provider/abi.h>
@@ -36,6 +37,10 @@ class Device {
   virtual std::string description() const = 0;
   /// ASHLAR_DEVICE_CAPTURE, ASHLAR_DEVICE_TIMES where it has what they stand for.
   virtual std::uint32_t features() const { return 0; }
+  /// For a placement by cost; 0 where it is not known.
+  virtual AshlarRates rates() const { return {}; }
+  /// What verdicts go by, by name ("compute_capability", "9.0"): AshlarHost::planned gives it back where the device is not there.
+  virtual std::vector<std::pair<std::string, std::string>> attributes() const { return {}; }
 
   virtual void* allocate(std::uint32_t space, std::uint64_t bytes) = 0;
   virtual void free(std::uint32_t space, void* memory) noexcept = 0;
@@ -63,23 +68,34 @@ class Device {
   virtual void check_state() {}
 };
 
-/// Fills what Device says of itself; `storage` and `text` are what it points to.
-inline void describe(const Device& device, AshlarProviderInfo& info, std::vector<AshlarSpaceInfo>& storage, std::string& text) {
-  storage.clear();
+/// What an AshlarProviderInfo points to.
+struct Description {
+  std::vector<AshlarSpaceInfo> spaces = {};
+  std::string device = {};
+  std::vector<std::pair<std::string, std::string>> attribute_texts = {};
+  std::vector<AshlarOption> attributes = {};
+};
+
+/// Fills what Device says of itself, which points into `storage`.
+inline void describe(const Device& device, AshlarProviderInfo& info, Description& storage) {
+  storage = {.device = device.description(), .attribute_texts = device.attributes()};
   for (const Space& s : device.spaces())
-    storage.push_back({sizeof(AshlarSpaceInfo), s.host_accessible ? 1u : 0u, s.name, s.total_bytes, s.alignment});
-  text = device.description();
+    storage.spaces.push_back({sizeof(AshlarSpaceInfo), s.host_accessible ? 1u : 0u, s.name, s.total_bytes, s.alignment});
+  for (const auto& [name, value] : storage.attribute_texts) storage.attributes.push_back({name.c_str(), value.c_str()});
   info = {.struct_size = sizeof(AshlarProviderInfo),
-          .space_count = static_cast<std::uint32_t>(storage.size()),
+          .space_count = static_cast<std::uint32_t>(storage.spaces.size()),
           .queue_count = device.queue_count(),
           .features = device.features(),
           .required_features = ASHLAR_CORE_DEVICES,
           .upload_queue = device.upload_queue(),
           .download_queue = device.download_queue(),
           .staging_space = device.staging_space(),
-          .spaces = storage.data(),
+          .spaces = storage.spaces.data(),
           .space_stride = sizeof(AshlarSpaceInfo),
-          .device = text.c_str()};
+          .device = storage.device.c_str(),
+          .rates = device.rates(),
+          .attributes = storage.attributes.data(),
+          .attribute_count = storage.attributes.size()};
 }
 
 /// The table of functions over instances from which `device_of(instance)` gives the Device.

@@ -18,12 +18,16 @@ namespace ashlar::provider {
 /// What kernels throw; TableProvider makes it the status of the call.
 class Failure : public std::exception {
  public:
-  Failure(AshlarCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  Failure(AshlarCode code, std::string message, AshlarVerdictCode verdict = ASHLAR_ACCEPTED)
+      : code_(code), verdict_(verdict), message_(std::move(message)) {}
   AshlarCode code() const noexcept { return code_; }
+  /// Of an instance that cannot be made: ASHLAR_DEVICE_MISSING or ASHLAR_LIBRARY_MISSING; ASHLAR_ACCEPTED: not said.
+  AshlarVerdictCode verdict() const noexcept { return verdict_; }
   const char* what() const noexcept override { return message_.c_str(); }
 
  private:
   AshlarCode code_;
+  AshlarVerdictCode verdict_;
   std::string message_;
 };
 
@@ -44,6 +48,7 @@ inline void set_status(AshlarStatus* status, AshlarCode code, std::string_view m
   if (!status) return;
   status->code = code;
   status->node = ASHLAR_NONE;
+  status->verdict = ASHLAR_ACCEPTED;
   const std::size_t n = std::min(message.size(), sizeof(status->message) - 1);
   std::memcpy(status->message, message.data(), n);
   status->message[n] = 0;
@@ -56,6 +61,7 @@ template <class Body> AshlarCode guarded(AshlarStatus* status, Body&& body) noex
     return ASHLAR_OK;
   } catch (const Failure& e) {
     set_status(status, e.code(), e.what());
+    if (status) status->verdict = e.verdict();
     return e.code();
   } catch (const std::bad_alloc&) {
     set_status(status, ASHLAR_OUT_OF_MEMORY, "out of memory");
@@ -75,6 +81,7 @@ inline AshlarStatus new_status() noexcept {
   status.struct_size = sizeof(AshlarStatus);
   status.code = ASHLAR_OK;
   status.node = ASHLAR_NONE;
+  status.verdict = ASHLAR_ACCEPTED;
   status.message[0] = 0;
   return status;
 }

@@ -193,10 +193,19 @@ class NodeView {
 /// A provider's answer for a node.
 struct Verdict {
   AshlarVerdictCode code = ASHLAR_ACCEPTED;
-  std::string reason;
+  std::string reason = {};
+  AshlarCost cost = {};                  ///< of an accepted node; what is 0 the core counts itself
+  std::vector<AshlarGuard> guards = {};  ///< at most ASHLAR_MAX_GUARDS
+  /// The same, while a dimension of an input is at most so much.
+  Verdict&& within(int input, int axis, std::int64_t most) && {
+    guards.push_back({static_cast<std::uint32_t>(input), static_cast<std::uint32_t>(axis), most});
+    return std::move(*this);
+  }
 };
-inline Verdict accept() { return {}; }
-template <class... Args> Verdict refuse(AshlarVerdictCode code, const Args&... reason) { return {code, concat(reason...)}; }
+inline Verdict accept(AshlarCost cost = {}) { return {.cost = cost}; }
+template <class... Args> Verdict refuse(AshlarVerdictCode code, const Args&... reason) {
+  return {.code = code, .reason = concat(reason...)};
+}
 
 /// In a verdict function: refuses with the code and the sentence unless the condition holds.
 #define ASHLAR_REQUIRE(condition, code, ...)                                \
@@ -327,6 +336,8 @@ class Kernel {
   virtual std::vector<AshlarGrowth> growths() const { return {}; }
   /// Whether run may be recorded and replayed with the same operands (a kernel on a queue).
   virtual bool capturable() const { return true; }
+  /// Whether it brings an operand of its node into another layout, and computes nothing of the node (ASHLAR_STEP_MOVES).
+  virtual bool moves_only() const { return false; }
   /// Reports the output shapes for the input shapes.
   virtual void bind(BindContext& context) const = 0;
   /// Computes the outputs, or enqueues that on RunContext::queue. Allocates only what it cannot know in bind.

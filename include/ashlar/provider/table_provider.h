@@ -150,8 +150,12 @@ class KernelTables {
 ///                              std::span<const std::uint32_t> nodes, const Options& options);   // else one step a node
 /// and, where it does not work in host memory on the calling thread,
 ///   static std::unique_ptr<Device> open(const AshlarHost* host, const Options& options);   // in place of start
+///   static void plan(const AshlarHost* host, const Options& options);   // in place of open where AshlarHost::plan_only; without it there are
+///                                                                       // no plans for a device that is not there
 /// and, to refuse nodes for reasons that no kernel knows,
-///   static Verdict admit(const Device& device, const NodeView& node);   // asked before the tables
+///   static Verdict admit(const Options& options, const NodeView& node);   // asked before the tables; its guards and cost stand beside theirs
+/// and, for a placement by cost,
+///   static AshlarRates rates(const AshlarHost* host);   // of a provider in host memory; a device says its own
 /// Its kernels then run on queue 1, and their operands lie in space 1, except those that Kernel::host_inputs names.
 template <class P> class TableProvider {
  public:
@@ -189,8 +193,7 @@ template <class P> class TableProvider {
     const AshlarHost* host;
     Options options;
     std::unique_ptr<Device> device = {};
-    std::vector<AshlarSpaceInfo> spaces = {};  ///< what the last describe pointed to
-    std::string description = {};
+    Description description = {};  ///< what the last describe pointed to
   };
   struct StepContext {
     KernelStep step;
@@ -216,8 +219,11 @@ template <class P> class TableProvider {
     return guarded(status, [&] {
       auto made = std::make_unique<Instance>(Instance{.host = host, .options = Options(std::span(options, count))});
       const Options& given = made->options;
-      if constexpr (kHasDevice) made->device = P::open(host, given);
-      else if constexpr (requires { P::start(host, given); }) P::start(host, given);
+      if constexpr (kHasDevice) {
+        if (host->plan_only == 0) made->device = P::open(host, given);
+        else if constexpr (requires { P::plan(host, given); }) P::plan(host, given);
+        else throw Failure(ASHLAR_UNSUPPORTED, "it answers for a device that is there alone");
+      } else if constexpr (requires { P::start(host, given); }) P::start(host, given);
       else given.allow({});
       *instance = made.release();
     });
@@ -226,21 +232,28 @@ template <class P> class TableProvider {
   static AshlarCode describe(void* instance, AshlarProviderInfo* info, AshlarStatus* status) {
     return guarded(status, [&] {
       auto& i = *static_cast<Instance*>(instance);
-      if (i.device) return provider::describe(*i.device, *info, i.spaces, i.description);
+      if (i.device) return provider::describe(*i.device, *info, i.description);
       *info = AshlarProviderInfo{};
       info->struct_size = sizeof(AshlarProviderInfo);
       info->space_stride = sizeof(AshlarSpaceInfo);
       info->device = "host";
+      if constexpr (requires { P::rates(i.host); }) info->rates = P::rates(i.host);
     });
   }
 
   static AshlarCode verdict(void* instance, const AshlarGraph* graph, std::uint32_t node, AshlarVerdict* out, AshlarStatus* status) {
     return guarded(status, [&] {
-      const NodeView view(graph, node, static_cast<Instance*>(instance)->host);
-      Verdict v;
-      if constexpr (requires { P::admit(device_of(instance), view); }) v = P::admit(device_of(instance), view);
+      const auto& i = *static_cast<Instance*>(instance);
+      const NodeView view(graph, node, i.host);
+      Verdict v, admitted;
+      if constexpr (requires { P::admit(i.options, view); }) v = admitted = P::admit(i.options, view);
       const KernelEntry* row = v.code == ASHLAR_ACCEPTED ? tables().find(view, v) : nullptr;
+      v.guards.insert(v.guards.end(), admitted.guards.begin(), admitted.guards.end());
+      check(v.guards.size() <= ASHLAR_MAX_GUARDS, "a verdict of ", v.guards.size(), " guards");
       out->code = v.code;
+      out->cost = v.cost;
+      out->guard_count = static_cast<std::uint32_t>(v.guards.size());
+      std::copy(v.guards.begin(), v.guards.end(), out->guards);
       copy_text(out->reason, sizeof(out->reason), v.reason);
       copy_text(out->kernel, sizeof(out->kernel), row ? row->op : "");
     });
@@ -288,6 +301,7 @@ template <class P> class TableProvider {
           step.output_spaces = context.output_spaces.data();
           step.flags = kernel.capturable() ? 0 : ASHLAR_STEP_NO_CAPTURE;
         }
+        if (kernel.moves_only()) step.flags |= ASHLAR_STEP_MOVES;
         step.waits = context.step.waits.data();
         step.wait_count = static_cast<std::uint32_t>(context.step.waits.size());
         step.signals = context.step.signals.data();
