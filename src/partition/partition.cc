@@ -2,6 +2,7 @@
 #include "partition/partition.h"
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
@@ -100,6 +101,19 @@ void refuse_guarded(PartitionedGraph& graph) {
     }
 }
 
+/// Whether the profile has a step of one of the graph's nodes on one of the providers.
+bool knows(const Profile& profile, const PartitionedGraph& graph, const Providers& providers) {
+  std::set<std::string_view> ids, names;
+  each_graph(graph, [&](const PartitionedGraph& g) {
+    for (const graph::Node& node : g.graph->nodes) ids.insert(node.id);
+  });
+  for (const auto& p : providers) names.insert(p->name());
+  return std::any_of(profile.steps.begin(), profile.steps.end(), [&](const Profile::Step& step) {
+    return names.contains(step.provider) &&
+           std::any_of(step.nodes.begin(), step.nodes.end(), [&](const std::string& id) { return ids.contains(id); });
+  });
+}
+
 void place(PartitionedGraph& graph, const Providers& providers, const Request& request, const ExpectedShapes* around) {
   std::optional<ExpectedShapes> shapes;
   if (request.by_cost) {
@@ -130,6 +144,10 @@ PartitionedGraph partition(std::shared_ptr<const graph::Graph> graph, const Prov
   PartitionedGraph out = ask(std::move(graph), providers, texts);
   if (!request.heed_guards) each_graph(out, refuse_guarded);
   if (!request.pins.empty()) apply_pins(out, providers, request.pins);
+  if (request.profile && !knows(*request.profile, out, providers))
+    throw Error(ErrorCode::kInvalidArgument, "the profile '" + core::printable(request.profile->source) +
+                                                 "' has no step of this session's nodes on its providers: it is of another model, of other "
+                                                 "passes or of other providers");
   place(out, providers, request, nullptr);
   return out;
 }

@@ -183,10 +183,16 @@ std::ostream& operator<<(std::ostream& out, const Placement& placement) {
   const auto cell = [&](const std::string& text, std::size_t width) {
     out << text << std::string(width + 2 - std::min(width, text.size()), ' ');
   };
+  const bool reckoned = placement.policy == "cost", measured = placement.traced_runs > 0;
+  constexpr std::size_t kTime = 8;
   cell("node", node), cell("operator", op), cell("provider", provider), cell("kernel", kernel);
+  if (reckoned) cell("reckoned", kTime);
+  if (measured) cell("measured", kTime);
   out << "outputs\n";
   for (const NodePlacement& n : placement.nodes) {
     cell(n.node, node), cell(n.op + "@" + std::to_string(n.opset), op), cell(n.provider, provider), cell(n.kernel, kernel);
+    if (reckoned) cell(n.cost ? partition::time_text(n.cost->nanoseconds) : "", kTime);
+    if (measured) cell(n.measured_ns ? partition::time_text(*n.measured_ns) : "", kTime);
     out << n.outputs << '\n';
     for (const Verdict& v : n.verdicts) {
       if (!v.accepted) out << "    " << v.provider << " refused (" << v.code << "): " << v.reason << '\n';

@@ -21,11 +21,13 @@ TraceEvent event_of(const Json& j) {
   e.op = about.at("op").get<std::string>();
   e.kernel = about.at("kernel").get<std::string>();
   e.bytes = about.at("bytes").get<std::uint64_t>();
-  e.issue_ns = about.at("issue_ns").get<std::int64_t>();
+  e.issue_ns = std::max<std::int64_t>(0, about.at("issue_ns").get<std::int64_t>());
   e.absorbed = about.value("absorbed", std::vector<std::string>());
   e.node = j.at(chrome ? "name" : "node").get<std::string>();
   e.provider = j.at(chrome ? "cat" : "provider").get<std::string>();
-  e.duration_ns = chrome ? static_cast<std::int64_t>(j.at("dur").get<double>() * 1e3) : j.at("duration_ns").get<std::int64_t>();
+  constexpr double kMost = 1e15;  // ns
+  const double duration = chrome ? j.at("dur").get<double>() * 1e3 : j.at("duration_ns").get<double>();
+  e.duration_ns = static_cast<std::int64_t>(std::clamp(duration, 0.0, kMost));
   e.queue = chrome ? (j.at("tid").get<int>() == 1 ? "" : "queue") : j.at("queue").get<std::string>();
   return e;
 }

@@ -145,6 +145,17 @@ optimizer::Answer asked(const graph::Graph& g, graph::NodeIndex index, const par
   return answer;
 }
 
+/// Steps that a device which records would leave out, as events: it is known before any run.
+void report_captures(const plan::Plan& plan, const plan::Topology& topology, runtime::EventLog& events) {
+  for (const plan::Step& step : plan.steps) {
+    if (step.provider_step && step.lane != 0 && (step.provider_step->flags & ASHLAR_STEP_NO_CAPTURE) != 0 &&
+        topology.devices[topology.lanes[step.lane].device]->captures())
+      events.add({plan.node(step).id, step.provider, partition::verdict_code_name(ASHLAR_CAPTURE_INCOMPATIBLE),
+                  "its kernel " + step.kernel + " cannot be recorded: it is enqueued at every run"});
+    for (const auto& [name, body] : step.bodies) report_captures(*body, topology, events);
+  }
+}
+
 /// Throws Error (kNotFound) for a name that is no input, kInvalidArgument for a shape that the model does not declare.
 void check_expected(const std::map<std::string, Shape>& expected, const std::vector<ValueInfo>& inputs) {
   for (const auto& [name, shape] : expected) {
@@ -203,6 +214,7 @@ void Session::Impl::prepare(bool heed_guards) {
   if (options.plan_only) return;
   plan = plan::lower(partitioned, providers, topology, *model->weights);
   plan::verify(*plan);
+  report_captures(*plan, *topology, *events);
   for (const plan::Topology::Space& space : topology->spaces)
     constant_bytes.push_back(space.device == plan::kNoDevice ? 0 : topology->devices[space.device]->used(space.number));
 }

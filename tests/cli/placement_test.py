@@ -37,11 +37,13 @@ class Placements(CommandTest):
         self.assertEqual(report["totals"], {"copies_per_run": 4, "bytes_per_run": 4 * 65536, "copies_once": 0, "bytes_once": 0})
         self.assertEqual([(w["op"], w["copies"], w["bytes"]) for w in report["what_if"]], [("Exp", -2, -2 * 65536)])
         out, _ = self.ashlar("explain", self.model, *self.providers)
+        self.assertRegex(out, r"(?m)^a run is reckoned at [0-9.]+ us; by cost \(--policy cost\) at [0-9.]+ us, with 3 nodes elsewhere$")
         self.assertIn("because example refused Exp#1 (no_kernel_op): example has no kernel for Exp\n", out)
         self.assertIn("example: Exp (no_kernel_op, 1 node: Exp#1): 2 copies less (-128.0 KiB a run)", out)
 
     def test_policies_and_pins(self):
         self.assertEqual(self.places(*self.providers, "--policy", "cost"), ["cpu"] * 4)
+        self.assertRegex(self.ashlar("explain", self.model, "--measure", "1")[0], r"(?m)^node +operator +provider +kernel +measured +outputs$")
         self.assertEqual(self.places(*self.providers, "--pin", "op:Tanh=cpu", "--pin", "Sigm*=cpu"), ["example", "cpu", "cpu", "cpu"])
         self.refused("explain", self.model, *self.providers, "--pin", "op:Exp=example", says=["(Exp) to example (no_kernel_op)"])
         self.refused("explain", self.model, *self.providers, "--pin", "op:Exp", says="--pin is NODE=PROVIDER")
@@ -68,6 +70,9 @@ class Placements(CommandTest):
         self.refused("explain", self.model, *slow, "--profile", before, says="the trace has no step of a provider")
         self.refused("explain", self.model, *slow, "--profile", self.model, says="it is no trace")
         self.refused("explain", self.model, *slow, "--profile", trace, "--policy", "preference", says="excludes it")
+        self.refused("explain", self.digits, *slow, "--profile", trace, says="the profile 'slow.json' has no step of this session's nodes")
+        pathlib.Path(before).write_text('{"nodes": [{"node": 3}], "copies": []}')
+        self.refused("explain", "diff", before, after, says="is not what `ashlar explain --json` writes")
 
     def test_a_plan_needs_no_device(self):
         absent = str(self.libraries / "absent_device.so")

@@ -201,6 +201,14 @@ TEST(Codes, OfADeviceThatDoesNotRecordAreEvents) {
   EXPECT_THAT(session.events()[0].reason, HasSubstr("no room for recordings"));
 }
 
+TEST(Codes, OfKernelsThatCannotBeRecordedAreEvents) {
+  const Session session =
+      session_of(graph("(float[8] x) => (int64[1, n] y) { y = NonZero(x) }").c_str(), {.providers = {"lazy", "reference"}});
+  ASSERT_EQ(session.events().size(), 1u);
+  EXPECT_EQ(session.events()[0].code, "capture_incompatible");
+  EXPECT_THAT(session.events()[0].reason, HasSubstr("its kernel NonZero cannot be recorded"));
+}
+
 // ---- Costs.
 
 TEST(Costs, AreTheProvidersOrFollowFromShapesAndRates) {

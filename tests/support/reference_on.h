@@ -249,6 +249,7 @@ template <class D> class ReferenceOn {
       AshlarStep step = inner;
       step.queue = D::kCompute + s % i.queues;
       step.context = &context;
+      if (NodeView(graph, inner.nodes[0], i.host).op_type() == "NonZero") step.flags |= ASHLAR_STEP_NO_CAPTURE;  // it drains its queue
       step.input_spaces = context.input_spaces.data();
       step.output_spaces = context.output_spaces.data();
       step.bind = &bind;

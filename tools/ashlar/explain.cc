@@ -137,6 +137,21 @@ void measure(const Session& session, Placement& placement, const Arguments& args
   }
 }
 
+/// What the other policy would give, where copies are made.
+std::string by_cost_text(const Model& model, SessionOptions options, const Placement& placement) {
+  const bool copies = std::any_of(placement.copies.begin(), placement.copies.end(), [](const BoundaryCopy& c) { return !c.once; });
+  if (placement.policy == "cost" || !copies) return "";
+  options.policy = SessionOptions::Policy::kCost;
+  options.plan_only = true;
+  options.require.clear();
+  const Placement cheapest = Session(model, options).placement();
+  std::int64_t moved = 0;
+  for (std::size_t i = 0; i < placement.nodes.size() && i < cheapest.nodes.size(); ++i)
+    moved += placement.nodes[i].provider != cheapest.nodes[i].provider ? 1 : 0;
+  return fmt::format("a run is reckoned at {}; by cost (--policy cost) at {}, with {} elsewhere\n", time_text(placement.cost_ns),
+                     time_text(cheapest.cost_ns), counted(moved, "node"));
+}
+
 Json read_report(const std::string& file) {
   try {
     Json report = Json::parse(read_text(file));
@@ -146,7 +161,13 @@ Json read_report(const std::string& file) {
 }
 
 int diff(const Arguments& args) {
-  const PlacementDiff found = diff_placements(read_report(args.before), read_report(args.after));
+  const Json before = read_report(args.before), after = read_report(args.after);
+  PlacementDiff found;
+  try {
+    found = diff_placements(before, after);
+  } catch (const Json::exception& e) {
+    fail("'{}' or '{}' is not what `ashlar explain --json` writes: {}", args.before, args.after, e.what());
+  }
   if (args.json) print_json(found.json);
   else fmt::print("{}", found.differs ? printable_lines(found.text) : "the same placement\n");
   return found.differs ? kCheckFailed : kFine;
@@ -165,7 +186,8 @@ int explain(const Arguments& args) {
   options.expected_shapes = parse_shapes(args.shapes);
   options.plan_only = args.plan_only;
   if (!args.devices.empty()) options.devices = read_text(args.devices);
-  const Session session(args.plan_only ? Model::plan(args.model) : Model::load(args.model), options);
+  const Model model = args.plan_only ? Model::plan(args.model) : Model::load(args.model);
+  const Session session(model, options);
   if (!args.stage.empty()) {
     const std::string text = session.stage_text(args.stage);
     if (args.json) print_json({{"schema", 1}, {"stage", args.stage}, {"text", text}});
@@ -199,7 +221,8 @@ int explain(const Arguments& args) {
   } else {
     constexpr std::size_t kKernels = 10;
     std::ostringstream table;
-    table << placement << what_if_text(session.what_if(), kKernels) << events_text(session.events());
+    table << placement << by_cost_text(model, options, placement) << what_if_text(session.what_if(), kKernels)
+          << events_text(session.events());
     fmt::print("{}", printable_lines(table.str()));
   }
   return kFine;
