@@ -115,6 +115,11 @@ bool knows(const Profile& profile, const PartitionedGraph& graph, const Provider
 }
 
 void place(PartitionedGraph& graph, const Providers& providers, const Request& request, const ExpectedShapes* around) {
+  for (graph::NodeIndex i = 0; i < graph.assignments.size(); ++i) {
+    const Assignment& a = graph.assignments[i];
+    if (!a.records.empty() && std::none_of(a.records.begin(), a.records.end(), [](const Record& r) { return r.accepted(); }))
+      throw_unplaced(*graph.view, i, a, providers);
+  }
   std::optional<ExpectedShapes> shapes;
   if (request.by_cost) {
     if (around) shapes.emplace(*graph.graph, *around);
@@ -128,9 +133,8 @@ void place(PartitionedGraph& graph, const Providers& providers, const Request& r
     if (a.records.empty()) continue;
     if (!request.by_cost) {
       const auto first = std::find_if(a.records.begin(), a.records.end(), [](const Record& r) { return r.accepted(); });
-      a.provider = first == a.records.end() ? kCore : static_cast<int>(first - a.records.begin());
+      a.provider = static_cast<int>(first - a.records.begin());
     }
-    if (a.provider == kCore) throw_unplaced(*graph.view, i, a, providers);
     a.kernel = *a.records[static_cast<std::size_t>(a.provider)].kernel;
   }
   for (auto& [node, bodies] : graph.bodies)

@@ -162,8 +162,7 @@ std::shared_ptr<const Provider> Provider::create(const std::string& text, std::s
 }
 
 std::shared_ptr<const Provider> Provider::create_planned(const std::string& text, std::shared_ptr<Host> host,
-                                                         const std::map<std::string, Description>& devices) {
-  Seen seen;
+                                                         const std::map<std::string, Description>& devices, Seen& seen) {
   const Description* planned = nullptr;
   const std::shared_ptr<Provider> made = make(text, host, seen, [&](const char* name) {
     const auto at = devices.find(name);

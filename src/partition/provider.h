@@ -94,7 +94,7 @@ class Provider : public std::enable_shared_from_this<Provider> {
   /// One that is asked for verdicts alone, for the device of its name among these, which need not be there; a provider without one among them is
   /// created as ever. Throws what create throws.
   static std::shared_ptr<const Provider> create_planned(const std::string& spec, std::shared_ptr<Host> host,
-                                                        const std::map<std::string, Description>& devices);
+                                                        const std::map<std::string, Description>& devices, Seen& seen);
   ~Provider();
 
   /// What its table says; placements and traces use it.

@@ -153,6 +153,11 @@ class Lowering {
       plan_->slots.push_back({.dtype = static_cast<DType>(program->value(v).dtype)});
     std::vector<std::uint32_t> signalled(program->event_count(), graph::kNone);  // by event: the last step that signals it
     for (std::uint32_t s = 0; s < program->step_count(); ++s) add_provider_step(*program, program->step(s), own_values, signalled);
+    for (const std::uint32_t node : nodes)
+      for (const AshlarGuard& g : graph_.assignments[node].records[static_cast<std::size_t>(provider)].guards)
+        if (!guarded_.contains({node, g.input, g.axis}))
+          throw Error(ErrorCode::kInternal, "its guard is on input " + std::to_string(g.input) + ", which no step of it reads",
+                      {.node = node_id(node), .provider = program->provider().name()});
   }
 
   void add_provider_step(const partition::Program& program, const AshlarStep& from, Slot own_values,
@@ -209,7 +214,7 @@ class Lowering {
           g.input >= from.input_count || g.output >= from.output_count || g.axis >= ASHLAR_MAX_RANK)
         refuse("a step says that output " + std::to_string(g.output) + " extends input " + std::to_string(g.input) + " along axis " +
                std::to_string(g.axis) + ", of which one is none");
-    std::vector<AshlarGuard> guards = guards_of(from, inputs, refuse);
+    std::vector<AshlarGuard> guards = guards_of(from, inputs);
     Step& step = add_step(node, Runner::kProvider, name, std::move(kernel), std::move(inputs), std::move(outputs));
     step.guards = std::move(guards);
     step.provider_step = &from;
@@ -228,8 +233,7 @@ class Lowering {
   }
 
   /// Those of the verdicts on the step's nodes, by its operands.
-  template <class Refuse>
-  std::vector<AshlarGuard> guards_of(const AshlarStep& from, const std::vector<Slot>& inputs, const Refuse& refuse) const {
+  std::vector<AshlarGuard> guards_of(const AshlarStep& from, const std::vector<Slot>& inputs) {
     std::vector<AshlarGuard> out;
     for (std::uint32_t n = 0; n < from.node_count; ++n) {
       if (from.nodes[n] >= graph_.assignments.size()) continue;
@@ -241,9 +245,9 @@ class Lowering {
           while (s != kNoSlot && plan_->slots[s].copy_of != kNoSlot) s = plan_->slots[s].copy_of;
           return s == value;
         });
-        if (at != inputs.end()) out.push_back({static_cast<std::uint32_t>(at - inputs.begin()), g.axis, g.most});
-        else if ((from.flags & ASHLAR_STEP_MOVES) == 0 && !graph_.graph->values[value].constant.defined())
-          refuse("a guard is on a value that is no operand of the step");
+        if (at == inputs.end()) continue;
+        out.push_back({static_cast<std::uint32_t>(at - inputs.begin()), g.axis, g.most});
+        guarded_.insert({from.nodes[n], g.input, g.axis});
       }
     }
     return out;
@@ -371,6 +375,7 @@ class Lowering {
   const partition::PartitionedGraph& graph_;
   Session& session_;
   const Topology& topology_;
+  std::set<std::tuple<graph::NodeIndex, std::uint32_t, std::uint32_t>> guarded_;  ///< nodes, inputs and axes whose guard a step checks
   std::vector<graph::NodeIndex> host_step_of_;             ///< by value: the host node that gives it and is not emitted yet
   std::map<std::pair<Slot, std::uint32_t>, Slot> copies_;  ///< by slot and space
   std::unique_ptr<Plan> plan_ = std::make_unique<Plan>();

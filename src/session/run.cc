@@ -7,6 +7,7 @@
 
 #include <ashlar/error.h>
 
+#include "core/log.h"
 #include "core/text.h"
 #include "core/thread_pool.h"
 #include "ops/dim_expr.h"
@@ -149,6 +150,7 @@ void Run::Impl::execute(const RunOptions& options) {
     try {
       return execute_once(options);
     } catch (const runtime::GuardFailure& failure) {
+      core::log(core::LogLevel::kInfo, "a guard of " + failure.provider + " on " + failure.node + " does not hold: " + failure.reason);
       session->events->add({failure.node, failure.provider, partition::verdict_code_name(ASHLAR_DYNAMIC_SHAPE), failure.reason});
       constexpr std::size_t kKept = 32;
       if (shapes_of_fallback.size() == kKept) shapes_of_fallback.erase(shapes_of_fallback.begin());

@@ -2,12 +2,9 @@
 #include <algorithm>
 
 #include <ashlar/error.h>
-#include <ashlar/providers.h>
 #include <ashlar/session.h>
 
-#include "core/machine.h"
 #include "core/text.h"
-#include "core/thread_pool.h"
 #include "optimizer/pass.h"
 #include "partition/host.h"
 #include "partition/report.h"
@@ -15,8 +12,8 @@
 #include "partition/what_if.h"
 #include "plan/ledger.h"
 #include "runtime/predict.h"
-#include "session/device_description.h"
 #include "session/folding.h"
+#include "session/providers.h"
 #include "session/session_impl.h"
 
 namespace ashlar::inline v0 {
@@ -24,98 +21,6 @@ namespace {
 
 constexpr std::size_t kLargest = 10;  ///< tensors that a memory plan names
 constexpr std::size_t kIdleRuns = 8;  ///< kept by Session::run for the next caller
-
-/// That a session's runs may use.
-int thread_count(const SessionOptions& options) {
-  if (options.threads < 0 || options.threads > core::ThreadPool::kMaxThreads)
-    throw Error(ErrorCode::kInvalidArgument, "a session of " + std::to_string(options.threads) + " threads; from 0 to " +
-                                                 std::to_string(core::ThreadPool::kMaxThreads) + " are allowed");
-  return options.threads > 0 ? options.threads : core::default_threads(core::read_machine());
-}
-
-std::shared_ptr<partition::Host> create_host(const SessionOptions& options, int threads, const Model::Impl& model) {
-  core::Executor executor;
-  executor.custom = options.parallel_for;
-  executor.threads = threads;
-  return std::make_shared<partition::Host>(std::move(executor), model.weights);
-}
-
-/// Each with a host of its own. Those that cannot be had are `missing`, where the options allow that.
-partition::Providers create_providers(const SessionOptions& options, int threads, const Model::Impl& model,
-                                      std::vector<partition::Missing>& missing) {
-  if (!options.devices.empty() && !options.plan_only)
-    throw Error(ErrorCode::kInvalidArgument, "device descriptions are for sessions that only plan");
-  const auto devices =
-      options.devices.empty() ? std::map<std::string, partition::Provider::Description>() : session::read_descriptions(options.devices);
-  std::vector<std::string> wanted = options.providers;
-  if (wanted.empty())
-    for (const partition::BuiltinProvider& p : partition::builtin_providers())
-      if (p.by_default) wanted.push_back(p.name);
-  partition::Providers out;
-  for (const std::string& name : wanted) {
-    partition::Provider::Seen seen;
-    std::shared_ptr<const partition::Provider> provider;
-    try {
-      const auto host = create_host(options, threads, model);
-      provider = devices.empty() ? partition::Provider::create(name, host, seen) : partition::Provider::create_planned(name, host, devices);
-    } catch (const Error& e) {
-      // A name that is none, or options that are wrong, are the caller's mistake, not the machine's.
-      const bool is_absent = e.code() == ErrorCode::kUnavailable || e.code() == ErrorCode::kUnsupported ||
-                             (e.code() == ErrorCode::kNotFound && partition::ProviderSpec::parse(name).is_path);
-      if (!options.allow_missing || !is_absent) throw;
-      missing.push_back({out.size(), e.context().provider, seen.missing, e.message()});
-      continue;
-    }
-    if (std::any_of(out.begin(), out.end(), [&](const auto& p) { return p->name() == provider->name(); }))
-      throw Error(ErrorCode::kInvalidArgument, "provider '" + provider->name() + "' is named twice");
-    out.push_back(std::move(provider));
-  }
-  return out;
-}
-
-partition::Request request_of(const SessionOptions& options, const Profile& profile) {
-  partition::Request out;
-  out.by_cost = options.policy == SessionOptions::Policy::kCost || !profile.steps.empty();
-  out.pins = options.pins;
-  out.profile = profile.steps.empty() ? nullptr : &profile;
-  out.expected = options.expected_shapes;
-  out.budgets = options.memory_limits;
-  return out;
-}
-
-/// Those that can compute: a device that is only planned for cannot.
-partition::Providers computing(const partition::Providers& providers) {
-  partition::Providers out;
-  for (const auto& p : providers)
-    if (!p->host().plan_only()) out.push_back(p);
-  if (out.size() < providers.size() && out.empty())
-    for (const partition::BuiltinProvider& p : partition::builtin_providers())
-      if (p.by_default) out.push_back(partition::Provider::create(p.name, std::make_shared<const partition::Host>(core::Executor{})));
-  return out;
-}
-
-std::shared_ptr<const plan::Topology> create_topology(const partition::Providers& providers,
-                                                      const std::map<std::string, std::uint64_t>& limits) {
-  auto topology = std::make_shared<plan::Topology>(providers);
-  for (const auto& provider : providers)
-    if (const std::uint32_t device = topology->device_of(provider->name()); device != plan::kNoDevice)
-      provider->host().set_device(topology->devices[device]);
-  for (const auto& [name, bytes] : limits) {
-    std::vector<std::string> known;
-    bool found = false;
-    for (const plan::Topology::Space& space : topology->spaces) {
-      if (space.device == plan::kNoDevice) continue;
-      known.push_back(space.name);
-      if (space.name != name) continue;
-      topology->devices[space.device]->set_limit(space.number, bytes);
-      found = true;
-    }
-    if (!found)
-      throw Error(ErrorCode::kNotFound, "a limit is given for the memory '" + core::printable(name) +
-                                            "', which no provider of this session has" + core::suggestion(name, known));
-  }
-  return topology;
-}
 
 /// A graph of one node, with the values it touches.
 std::shared_ptr<const graph::Graph> single_node(const graph::Graph& g, graph::NodeIndex index) {
@@ -156,23 +61,6 @@ void report_captures(const plan::Plan& plan, const plan::Topology& topology, run
   }
 }
 
-/// Throws Error (kNotFound) for a name that is no input, kInvalidArgument for a shape that the model does not declare.
-void check_expected(const std::map<std::string, Shape>& expected, const std::vector<ValueInfo>& inputs) {
-  for (const auto& [name, shape] : expected) {
-    std::vector<std::string> names;
-    const ValueInfo* found = nullptr;
-    for (const ValueInfo& info : inputs) {
-      names.push_back(info.name);
-      if (info.name == name) found = &info;
-    }
-    if (!found)
-      throw Error(ErrorCode::kNotFound, "no input is named '" + core::printable(name) + "'" + core::suggestion(name, names),
-                  {.tensor = name});
-    if (found->type.kind == ValueType::Kind::kTensor && found->type.dtype != DType::kUndefined)
-      check_input(*found, Tensor::adopt(found->type.dtype, shape, const_cast<void*>(runtime::no_data()), nullptr, true));
-  }
-}
-
 }  // namespace
 
 Session::Impl::~Impl() {
@@ -194,16 +82,16 @@ std::shared_ptr<const Session::Impl> Session::Impl::make(const Model& model, con
 
 void Session::Impl::prepare(bool heed_guards) {
   divide_batches = options.divide_batches;
-  threads = thread_count(options);
-  providers = create_providers(options, threads, *model, missing);
-  topology = create_topology(providers, options.memory_limits);
+  threads = session::thread_count(options);
+  providers = session::create_providers(options, threads, *model, missing);
+  topology = session::create_topology(providers, options.memory_limits);
   same_dims = ashlar::same_dims(model->inputs);
-  check_expected(options.expected_shapes, model->inputs);
-  request = request_of(options, options.profile);
+  session::check_expected(options.expected_shapes, model->inputs);
+  request = session::request_of(options);
   request.heed_guards = heed_guards;
   graph::Graph optimized = graph::deep_copy(*model->graph);
   const std::unordered_set<const void*> lasting = session::constant_addresses(*model->graph);
-  const partition::Providers folding = computing(providers);
+  const partition::Providers folding = session::computing(providers, options, threads, *model);
   optimization = optimizer::optimize(
       optimized, options.passes, [&](const graph::Graph& g, graph::NodeIndex i) { return asked(g, i, providers); },
       [&](const graph::Graph& g) { return session::evaluate(g, folding, topology, *model->weights, lasting); });

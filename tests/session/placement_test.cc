@@ -209,6 +209,15 @@ TEST(Codes, OfKernelsThatCannotBeRecordedAreEvents) {
   EXPECT_THAT(session.events()[0].reason, HasSubstr("its kernel NonZero cannot be recorded"));
 }
 
+TEST(Codes, OfEveryProviderAreSaidOfANodeThatNobodyTakes) {
+  for (const Policy policy : {Policy::kPreference, Policy::kCost}) {
+    const Error e = error_of(
+        [&] { session_of(graph("(float[4] x) => (float[4] y) { y = Exp(x) }").c_str(), {.providers = {"narrow"}, .policy = policy}); });
+    EXPECT_EQ(e.code(), ErrorCode::kUnsupported);
+    EXPECT_THAT(e.message(), HasSubstr("no provider runs Exp: narrow (no_kernel_op): "));
+  }
+}
+
 // ---- Costs.
 
 TEST(Costs, AreTheProvidersOrFollowFromShapesAndRates) {
