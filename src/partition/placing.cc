@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "ops/host_evaluate.h"
 #include "ops/host_values.h"
 
 namespace ashlar::partition {
@@ -40,6 +41,7 @@ SpaceModel::SpaceModel(const PartitionedGraph& graph, const Providers& providers
     for (const graph::ValueId v : node.outputs)
       if (v != graph::kNone) producer[v] = i;
     const std::uint32_t shape_inputs = ops::shape_inputs(node);
+    if (graph.assignments[i].provider == kHost && ops::reads_shape_only(node)) continue;
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
       const graph::ValueId v = node.inputs[k];
       if (v == graph::kNone) continue;

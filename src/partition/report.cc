@@ -2,9 +2,6 @@
 #include "partition/report.h"
 
 #include <algorithm>
-#include <set>
-
-#include "partition/placing.h"
 
 namespace ashlar::partition {
 namespace {
@@ -174,69 +171,6 @@ BoundaryCopy describe(const PartitionedGraph& graph, const Providers& providers,
       out.cause = {g.nodes[first].id, providers[device]->name(), "host_operand", "its kernel reads the tensor in host memory"};
     }
   }
-  return out;
-}
-
-std::vector<BoundaryCopy> planned_copies(const PartitionedGraph& graph, const Providers& providers, const Request& request) {
-  std::vector<BoundaryCopy> out;
-  each_with_shapes(graph, "", ExpectedShapes(*graph.graph, request.expected),
-                   [&](const PartitionedGraph& g, const std::string& path, const ExpectedShapes& shapes) {
-                     Costs costs(*g.graph, providers, shapes);
-                     if (request.profile) costs.learn(*request.profile);
-                     const SpaceModel model(g, providers, costs, shapes);
-                     const Spaces spaces = model.spaces();
-                     const std::set<graph::ValueId> outputs(g.graph->outputs.begin(), g.graph->outputs.end());
-                     const auto readers_in = [&](const SpaceProblem::Value& value, std::uint32_t space, std::uint32_t home) {
-                       std::vector<graph::NodeIndex> nodes;
-                       for (const std::uint32_t i : value.consumers)
-                         if (space == 0 ? spaces[i] != home : spaces[i] == space) nodes.push_back(i);
-                       return nodes;
-                     };
-                     for (std::size_t i = 0; i < model.problem().values.size(); ++i) {
-                       const SpaceProblem::Value& value = model.problem().values[i];
-                       const ValueCopies copies = copies_of(model.problem(), value, spaces);
-                       const std::uint32_t home = value.producer == SpaceProblem::kGiven ? 0 : spaces[value.producer];
-                       const auto provider = [&](std::uint32_t space) { return static_cast<int>(model.provider_of(space)); };
-                       if (copies.download) {
-                         Crossing c{.value = model.value(i),
-                                    .from = provider(home),
-                                    .from_name = providers[model.provider_of(home)]->name(),
-                                    .to_name = "host",
-                                    .consumers = readers_in(value, 0, home),
-                                    .output = outputs.contains(model.value(i))};
-                         if (c.consumers.empty() && !c.output)  // a kernel of the device's reads it on the host
-                           for (graph::NodeIndex n = 0; n < g.graph->nodes.size(); ++n)
-                             if (std::find(g.graph->nodes[n].inputs.begin(), g.graph->nodes[n].inputs.end(), c.value) !=
-                                     g.graph->nodes[n].inputs.end() ||
-                                 std::find(g.graph->nodes[n].captures.begin(), g.graph->nodes[n].captures.end(), c.value) !=
-                                     g.graph->nodes[n].captures.end())
-                               c.consumers.push_back(n);
-                         out.push_back(describe(g, providers, costs, path, c));
-                       }
-                       for (const std::uint32_t s : copies.uploads)
-                         out.push_back(describe(g, providers, costs, path,
-                                                {.value = model.value(i),
-                                                 .to = provider(s),
-                                                 .from_name = "host",
-                                                 .to_name = providers[model.provider_of(s)]->name(),
-                                                 .consumers = readers_in(value, s, home)}));
-                     }
-                     // Weights, once into every memory that reads them.
-                     for (std::uint32_t s = 1; s < model.problem().spaces; ++s) {
-                       std::map<graph::ValueId, std::vector<graph::NodeIndex>> readers;
-                       for (graph::NodeIndex i = 0; i < spaces.size(); ++i)
-                         for (const graph::ValueId v : g.graph->nodes[i].inputs)
-                           if (spaces[i] == s && v != graph::kNone && g.graph->values[v].constant.defined()) readers[v].push_back(i);
-                       for (auto& [v, nodes] : readers)
-                         out.push_back(describe(g, providers, costs, path,
-                                                {.value = v,
-                                                 .to = static_cast<int>(model.provider_of(s)),
-                                                 .from_name = "host",
-                                                 .to_name = providers[model.provider_of(s)]->name(),
-                                                 .consumers = std::move(nodes),
-                                                 .once = true}));
-                     }
-                   });
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "core/mapped_pages.h"
+#include "ops/host_evaluate.h"
 #include "plan/growth.h"
 #include "plan/plan.h"
 
@@ -82,7 +83,9 @@ class Lowering {
     for (const graph::ValueId v : node.outputs)
       if (v != graph::kNone) host_step_of_[v] = graph::kNone;
     for (const graph::ValueId v : node.inputs) need(v);
-    add_step(index, Runner::kHost, "core", graph_.assignments[index].kernel, in_host_memory(node.inputs, index), node.outputs);
+    // A shape is known wherever the elements are.
+    std::vector<Slot> inputs = ops::reads_shape_only(node) ? node.inputs : in_host_memory(node.inputs, index);
+    add_step(index, Runner::kHost, "core", graph_.assignments[index].kernel, std::move(inputs), node.outputs);
   }
 
   /// The value of a slot in a memory space: the slot, or one that it is copied to.
@@ -409,7 +412,8 @@ void verify(const Plan& plan) {
     for (const Slot s : step.bind_inputs) check_read(s);
     if (step.runner == Runner::kCore)
       for (const graph::ValueId v : plan.node(step).captures) check_read(plan.host_slots[v]);
-    if (step.runner != Runner::kProvider && step.runner != Runner::kCopy)
+    const bool on_values = step.runner == Runner::kCore || (step.runner == Runner::kHost && !ops::reads_shape_only(plan.node(step)));
+    if (on_values)
       for (const Slot s : step.inputs)
         if (s != kNoSlot && plan.slots[s].space != 0) fail(id + " reads a device's memory");
     if (step.runner == Runner::kCopy) {
