@@ -16,9 +16,9 @@
 
 #include "core/thread_pool.h"
 #include "optimizer/pass.h"
-#include "partition/assignment.h"
 #include "partition/host.h"
 #include "partition/partition.h"
+#include "partition/space_problem.h"
 #include "session/model_impl.h"
 
 namespace {

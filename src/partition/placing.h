@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "partition/assignment.h"
 #include "partition/costs.h"
 #include "partition/partition.h"
+#include "partition/space_problem.h"
 
 namespace ashlar::partition {
 

@@ -1,222 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Placement: a model for every verdict, pins, placement by cost and by profiles, guards, the ledger of copies, what-if.
+// Costs, pins, bodies, guards, the ledger of copies, what-if, profiles, plans without a device.
 #include <cmath>
-#include <fstream>
+#include <filesystem>
 #include <map>
-#include <set>
 
 #include <unistd.h>
 
-#include <ashlar/ashlar.h>
-#include <ashlar/provider/table_provider.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "tests/support/device_providers.h"
-#include "tests/support/lazy_device.h"
-#include "tests/support/text_model.h"
+#include "tests/session/placement_case.h"
 
 namespace ashlar {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
-using testing::error_of;
+using namespace ashlar::testing;
 using ::testing::HasSubstr;
-using testing::text_model;
-using Policy = SessionOptions::Policy;
-
-// ---- A provider that takes little, and says why.
-
-namespace narrow {
-using namespace provider;
-
-provider::Verdict relu(const NodeView& node) {
-  const ValueView x = node.input(0);
-  ASHLAR_REQUIRE(x.dtype() == DType::kFloat32, ASHLAR_NO_KERNEL_DTYPE, "Relu of ", dtype_name(x.dtype()), " has no kernel");
-  ASHLAR_REQUIRE(x.rank() >= 0, ASHLAR_UNKNOWN_SHAPE, "Relu of unknown rank has no kernel");
-  ASHLAR_REQUIRE(x.rank() <= 2, ASHLAR_RANK, "Relu of rank ", x.rank(), " has no kernel");
-  for (int i = 0; i < x.rank(); ++i) ASHLAR_REQUIRE(x.dim(i) >= 0, ASHLAR_DYNAMIC_SHAPE, "dimension ", i, " of Relu's input is not fixed");
-  return accept({.operations = 7, .bytes = 11, .launch_ns = 12, .nanoseconds = 13});
-}
-provider::Verdict softmax(const NodeView& node) {
-  ASHLAR_REQUIRE(node.integer("axis", -1) == -1, ASHLAR_ATTRIBUTE, "Softmax along axis ", node.integer("axis"), " has no kernel");
-  return accept();
-}
-provider::Verdict matmul(const NodeView& node) {
-  ASHLAR_REQUIRE(node.input(1).constant(), ASHLAR_LAYOUT, "MatMul wants packed weights");
-  return accept();
-}
-provider::Verdict non_zero(const NodeView&) { return refuse(ASHLAR_CAPTURE_INCOMPATIBLE, "NonZero waits for the device"); }
-
-class Fill final : public Kernel {
- public:
-  explicit Fill(const NodeView&) {}
-  void bind(BindContext& context) const override { context.set_output(0, context.input(0).dims()); }
-  void run(const RunContext& context) const override { std::memset(context.output(0).raw(), 0, context.output(0).bytes()); }
-};
-
-constexpr KernelEntry kTable[] = {{"Relu", 6, kLatest, &relu, &make<Fill>},
-                                  {"Neg", 6, 6, nullptr, &make<Fill>},
-                                  {"Softmax", 13, kLatest, &softmax, &make<Fill>},
-                                  {"MatMul", 1, kLatest, &matmul, &make<Fill>},
-                                  {"NonZero", 1, kLatest, &non_zero, &make<Fill>}};
-constexpr std::span<const KernelEntry> kTables[] = {kTable};
-
-struct Narrow {
-  static constexpr const char* name = "narrow";
-  static constexpr const char* version = "1";
-  static std::span<const std::span<const KernelEntry>> kernels() { return kTables; }
-};
-}  // namespace narrow
-
-void add_providers() {
-  static const bool added = (add_provider("narrow", &provider::TableProvider<narrow::Narrow>::entry),
-                             add_provider("lazy", &testing::lazy_provider), add_provider("async", &testing::async_provider), true);
-  static_cast<void>(added);
-}
-
-Session session_of(const char* text, SessionOptions options) {
-  add_providers();
-  options.passes = PassOptions::none();
-  return Session(text_model(text), options);
-}
-
-const NodePlacement& node_of(const Session& session, const std::string& op) {
-  for (const NodePlacement& n : session.placement().nodes)
-    if (n.op == op) return n;
-  throw std::runtime_error("no node is a " + op);
-}
-
-const Verdict& verdict_of(const Session& session, const std::string& op, const std::string& provider) {
-  for (const Verdict& v : node_of(session, op).verdicts)
-    if (v.provider == provider) return v;
-  throw std::runtime_error("no verdict of " + provider);
-}
-
-constexpr const char* kHead = R"(<ir_version: 10, opset_import: ["": 21]> g )";
-std::string graph(const std::string& text) { return kHead + text; }
-
-// ---- Codes.
-
-std::string code_of_narrow(const std::string& text, const std::string& op) {
-  const Session session = session_of(graph(text).c_str(), {.providers = {"narrow", "reference"}});
-  const Verdict& v = verdict_of(session, op, "narrow");
-  EXPECT_FALSE(v.reason.empty());
-  EXPECT_EQ(node_of(session, op).provider, "reference");
-  return v.code;
-}
-
-TEST(Codes, OfAProvider) {
-  EXPECT_EQ(code_of_narrow("(float[4] x) => (float[4] y) { y = Exp(x) }", "Exp"), "no_kernel_op");
-  EXPECT_EQ(code_of_narrow("(double[4] x) => (double[4] y) { y = Relu(x) }", "Relu"), "no_kernel_dtype");
-  EXPECT_EQ(code_of_narrow("(float[4] x) => (float[4] y) { y = Neg(x) }", "Neg"), "no_kernel_opset");
-  EXPECT_EQ(code_of_narrow("(float[1,1,4] x) => (float[1,1,4] y) { y = Relu(x) }", "Relu"), "rank");
-  EXPECT_EQ(code_of_narrow("(float[4,4] x) => (float[4,4] y) { y = Softmax<axis = 0>(x) }", "Softmax"), "attribute");
-  EXPECT_EQ(code_of_narrow("(float[4,4] x, float[4,4] w) => (float[4,4] y) { y = MatMul(x, w) }", "MatMul"), "layout");
-  EXPECT_EQ(code_of_narrow("(float[] x) => (float[] y) { y = Relu(x) }", "Relu"), "unknown_shape");
-  EXPECT_EQ(code_of_narrow("(float[n,4] x) => (float[n,4] y) { y = Relu(x) }", "Relu"), "dynamic_shape");
-  EXPECT_EQ(code_of_narrow("(float[4] x) => (int64[1,n] y) { y = NonZero(x) }", "NonZero"), "capture_incompatible");
-}
-
-constexpr const char* kTwoKernels = R"((float[2048] x, float[256, 256] a, float[256, 256] b) => (float[2048] y, float[256, 256] c) {
-  y = Relu(x)
-  c = MatMul(a, b)
-})";
-
-TEST(Codes, OfPlacementByCost) {
-  const Session session = session_of(graph(kTwoKernels).c_str(), {.providers = {"lazy", "reference"}, .policy = Policy::kCost});
-  EXPECT_EQ(node_of(session, "MatMul").provider, "lazy");
-  EXPECT_EQ(verdict_of(session, "MatMul", "reference").code, "cost_model");
-  // 16 KiB: the kernel is faster on the device, by less than two copies take.
-  EXPECT_EQ(node_of(session, "Relu").provider, "reference");
-  const Verdict& v = verdict_of(session, "Relu", "lazy");
-  EXPECT_EQ(v.code, "subgraph_too_small");
-  EXPECT_THAT(v.reason, AllOf(HasSubstr("there and"), HasSubstr("here"), HasSubstr("its copies"), HasSubstr("2 copies, 16.0 KiB a run")));
-  EXPECT_TRUE(v.cost.has_value());
-  const Session tiny = session_of(graph("(float[4] x) => (float[4] y) { y = Relu(x) }").c_str(),
-                                  {.providers = {"lazy", "reference"}, .policy = Policy::kCost});
-  EXPECT_EQ(verdict_of(tiny, "Relu", "lazy").code, "cost_model");
-}
-
-TEST(Codes, OfAPin) {
-  const Session session = session_of(graph(kTwoKernels).c_str(), {.providers = {"lazy", "reference"}, .pins = {{"op:MatM*", "reference"}}});
-  EXPECT_EQ(node_of(session, "MatMul").provider, "reference");
-  EXPECT_EQ(verdict_of(session, "MatMul", "lazy").code, "user_pin");
-  EXPECT_THAT(verdict_of(session, "MatMul", "lazy").reason, HasSubstr("'op:MatM*' is pinned to reference"));
-  EXPECT_EQ(node_of(session, "Relu").provider, "lazy");
-}
-
-std::string library(const std::string& name) {
-  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "provider_libraries" / (name + ".so")).string();
-}
-
-TEST(Codes, OfWhatCannotBeHad) {
-  if (!std::filesystem::exists(library("unavailable"))) GTEST_SKIP() << "the provider libraries of tests/provider are not built";
-  const std::string text = graph("(float[4] x) => (float[4] y) { y = Relu(x) }");
-  SessionOptions options{.providers = {library("unavailable"), library("needs_gone"), "reference"}, .allow_missing = true};
-  const Session session = session_of(text.c_str(), options);
-  const std::vector<Verdict>& verdicts = node_of(session, "Relu").verdicts;
-  ASSERT_EQ(verdicts.size(), 3u);
-  EXPECT_EQ(verdicts[0].code, "device_missing");
-  EXPECT_THAT(verdicts[0].reason, HasSubstr("found driver 11.8"));
-  EXPECT_EQ(verdicts[1].code, "library_missing");
-  EXPECT_TRUE(verdicts[2].accepted);
-  options.allow_missing = false;
-  EXPECT_EQ(error_of([&] { session_of(text.c_str(), options); }).code(), ErrorCode::kUnavailable);
-}
-
-TEST(Codes, OfAMemoryBudget) {
-  std::string weights;
-  for (int i = 0; i < 64 * 64; ++i) weights += (i ? "," : "") + std::to_string(i % 7);
-  const std::string text = graph("(float[512, 64] x) => (float[512, 64] y) <float[64, 64] w = {" + weights + "}> { y = MatMul(x, w) }");
-  SessionOptions options{.providers = {"lazy", "reference"}, .policy = Policy::kCost};
-  EXPECT_EQ(node_of(session_of(text.c_str(), options), "MatMul").provider, "lazy");
-  options.memory_limits = {{"lazy", 10 * 1024}};
-  const Session less = session_of(text.c_str(), options);
-  EXPECT_EQ(node_of(less, "MatMul").provider, "reference");
-  EXPECT_EQ(verdict_of(less, "MatMul", "lazy").code, "memory_budget");
-  EXPECT_THAT(verdict_of(less, "MatMul", "lazy").reason, AllOf(HasSubstr("its weights take 16.0 KiB"), HasSubstr("the limit is 10.0 KiB")));
-}
-
-TEST(Codes, OfMemoryThatIsMissingAtBindAreEvents) {
-  const Session session = session_of(graph("(float[n, 8] x) => (float[n, 8] y) { a = Exp(x) y = Neg(a) }").c_str(),
-                                     {.providers = {"lazy", "reference"}, .memory_limits = {{"lazy", 10'000}}});
-  EXPECT_THROW(session.run({{"x", Tensor::zeros(DType::kFloat32, {5000, 8})}}), Error);
-  ASSERT_EQ(session.events().size(), 1u);
-  EXPECT_EQ(session.events()[0].code, "memory_budget");
-  EXPECT_EQ(session.events()[0].provider, "lazy");
-  EXPECT_FALSE(session.events()[0].node.empty());
-}
-
-TEST(Codes, OfADeviceThatDoesNotRecordAreEvents) {
-  const Session session = session_of(graph("(float[8] x) => (float[8] y) { a = Exp(x) b = Neg(a) y = Abs(b) }").c_str(),
-                                     {.providers = {"lazy?captures=off", "reference"}});
-  ashlar::Run run = session.prepare();
-  run.bind_input("x", Tensor::zeros(DType::kFloat32, {8}));
-  for (int i = 0; i < 6; ++i) run();
-  ASSERT_EQ(session.events().size(), 1u);
-  EXPECT_EQ(session.events()[0].code, "capture_incompatible");
-  EXPECT_THAT(session.events()[0].reason, HasSubstr("no room for recordings"));
-}
-
-TEST(Codes, OfKernelsThatCannotBeRecordedAreEvents) {
-  const Session session =
-      session_of(graph("(float[8] x) => (int64[1, n] y) { y = NonZero(x) }").c_str(), {.providers = {"lazy", "reference"}});
-  ASSERT_EQ(session.events().size(), 1u);
-  EXPECT_EQ(session.events()[0].code, "capture_incompatible");
-  EXPECT_THAT(session.events()[0].reason, HasSubstr("its kernel NonZero cannot be recorded"));
-}
-
-TEST(Codes, OfEveryProviderAreSaidOfANodeThatNobodyTakes) {
-  for (const Policy policy : {Policy::kPreference, Policy::kCost}) {
-    const Error e = error_of(
-        [&] { session_of(graph("(float[4] x) => (float[4] y) { y = Exp(x) }").c_str(), {.providers = {"narrow"}, .policy = policy}); });
-    EXPECT_EQ(e.code(), ErrorCode::kUnsupported);
-    EXPECT_THAT(e.message(), HasSubstr("no provider runs Exp: narrow (no_kernel_op): "));
-  }
-}
 
 // ---- Costs.
 
@@ -383,7 +185,7 @@ TEST(Copies, AreMeasuredByTraces) {
   const NamedValues inputs = {{"x", Tensor::zeros(DType::kFloat32, {2048})},
                               {"a", Tensor::zeros(DType::kFloat32, {256, 256})},
                               {"b", Tensor::zeros(DType::kFloat32, {256, 256})}};
-  const std::uint64_t before = testing::copied_bytes();
+  const std::uint64_t before = copied_bytes();
   for (int i = 0; i < 3; ++i) {
     Trace trace;
     session.run(inputs, {.trace = &trace});
@@ -395,7 +197,7 @@ TEST(Copies, AreMeasuredByTraces) {
     EXPECT_GT(c.measured_ns, 0);
     bytes += c.measured_bytes;
   }
-  EXPECT_EQ(bytes, testing::copied_bytes() - before);
+  EXPECT_EQ(bytes, copied_bytes() - before);
   for (const NodePlacement& n : placement.nodes) EXPECT_TRUE(n.measured_ns.has_value()) << n.node;
   EXPECT_THAT(nlohmann::json::parse(placement.to_json())["copies"][0]["measured"]["runs"], 3);
 }
@@ -403,13 +205,25 @@ TEST(Copies, AreMeasuredByTraces) {
 // ---- What-if and profiles.
 
 TEST(WhatIfs, RankTheKernelsThatWouldTakeCopiesAway) {
-  add_providers();
-  // Strings apart, lazy takes all; what it does not is drawn.
   const Session session = session_of(graph(R"((float[256, 256] x) => (float[256, 256] y) {
-    a = MatMul(x, x) b = Relu(a) c = MatMul(b, b) d = Exp(c) y = MatMul(d, d) })")
+    a = MatMul(x, x) b = Exp(a) c = MatMul(b, b) d = Exp(c) y = MatMul(d, d) })")
                                          .c_str(),
-                                     {.providers = {"narrow", "async", "reference"}, .pins = {{"op:Relu", "reference"}}});
-  EXPECT_TRUE(session.what_if().empty() || session.what_if().front().provider == "narrow");
+                                     {.providers = {"lazy?lacks=Exp", "reference"}});
+  constexpr std::int64_t kBytes = 256 * 256 * 4;
+  const std::vector<WhatIf> kernels = session.what_if();
+  ASSERT_EQ(kernels.size(), 1u);
+  EXPECT_EQ(kernels[0].provider, "lazy");
+  EXPECT_EQ(kernels[0].op, "Exp");
+  EXPECT_EQ(kernels[0].code, "no_kernel_op");
+  EXPECT_EQ(kernels[0].nodes.size(), 2u);
+  EXPECT_EQ(kernels[0].copies, -4);
+  EXPECT_EQ(kernels[0].bytes, -4 * kBytes);
+  EXPECT_EQ(kernels[0].moved, 2);
+  EXPECT_LT(kernels[0].nanoseconds, 0);
+  const std::vector<WhatIf> single = session.what_if(true);
+  ASSERT_EQ(single.size(), 2u);
+  for (const WhatIf& w : single) EXPECT_EQ(w.copies, -2);
+  EXPECT_NEAR(single[0].nanoseconds + single[1].nanoseconds, kernels[0].nanoseconds, 1);
 }
 
 TEST(Profiles, MoveNodesOffASlowDevice) {

@@ -13,6 +13,7 @@ class LazyDevice;
 /// Options of both: `claim` (0 to 1: the share of nodes taken), `seed` (which ones), `queues` (1 or 2: steps are dealt to them in turn).
 
 /// `host_operands=on`: what a kernel reads while it binds (a target shape) it reads in host memory at a run too, as kernels of real devices do.
+/// `lacks`: an operator that it has no kernel for.
 /// `most`: nodes are taken while the first dimension of their first input is at most that (a guard). `verdicts`: a seed by which half of the nodes
 /// are refused, each by a code of its own, and the others cost between 1 ns and 0.2 ms; `accept`: the id of a node that is not refused for that.
 

@@ -92,7 +92,8 @@ template <class D> class ReferenceOn {
                            AshlarStatus* status) {
     return guarded(status, [&] {
       const Options given(std::span(options, count));
-      given.allow({"memory", "slow", "lose_after", "claim", "seed", "queues", "most", "verdicts", "accept", "captures", "host_operands"});
+      given.allow(
+          {"memory", "slow", "lose_after", "claim", "seed", "queues", "most", "verdicts", "accept", "captures", "host_operands", "lacks"});
       auto made = std::make_unique<Instance>(given);
       made->host = host;
       AshlarStatus failure = new_status();
@@ -117,6 +118,7 @@ template <class D> class ReferenceOn {
     for (int k = 0; k < node.output_count(); ++k)
       ASHLAR_REQUIRE(!node.has_output(k) || node.output(k).dtype() != DType::kString, ASHLAR_NO_KERNEL_DTYPE,
                      "strings live in host memory");
+    ASHLAR_REQUIRE(node.op_type() != i.options.get("lacks"), ASHLAR_NO_KERNEL_OP, "it has no kernel for ", node.op_type());
     ASHLAR_REQUIRE(D::claims(i.options, node.id()), ASHLAR_USER_PIN, "left to others by the option claim");
     return accept();
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "partition/assignment.h"
+#include "partition/space_problem.h"
 
 #include <random>
 
@@ -80,7 +80,7 @@ Ticks brute_force(const SpaceProblem& problem) {
   }
 }
 
-TEST(Assignment, OfTwoSpacesCostsWhatBruteForceFinds) {
+TEST(SpaceProblems, OfTwoSpacesCostsWhatBruteForceFinds) {
   for (unsigned seed = 0; seed < 3000; ++seed) {
     Draw draw(seed);
     const SpaceProblem problem = draw.problem(2, 1 + draw.below(10));
@@ -88,7 +88,7 @@ TEST(Assignment, OfTwoSpacesCostsWhatBruteForceFinds) {
   }
 }
 
-TEST(Assignment, OfThreeSpacesCostsWhatBruteForceFinds) {
+TEST(SpaceProblems, OfThreeSpacesCostsWhatBruteForceFinds) {
   for (unsigned seed = 0; seed < 300; ++seed) {
     Draw draw(seed);
     const SpaceProblem problem = draw.problem(3, 1 + draw.below(8));
@@ -96,7 +96,7 @@ TEST(Assignment, OfThreeSpacesCostsWhatBruteForceFinds) {
   }
 }
 
-TEST(Assignment, OfManyNodesAndSpacesIsNoWorseThanItsStarts) {
+TEST(SpaceProblems, OfManyNodesAndSpacesIsNoWorseThanItsStarts) {
   for (unsigned seed = 0; seed < 200; ++seed) {
     Draw draw(seed);
     const SpaceProblem problem = draw.problem(2 + draw.below(3), 20 + draw.below(60));
@@ -109,7 +109,7 @@ TEST(Assignment, OfManyNodesAndSpacesIsNoWorseThanItsStarts) {
   }
 }
 
-TEST(Assignment, AnIslandThatDoesNotPayForItsCopiesStaysOnTheHost) {
+TEST(SpaceProblems, AnIslandThatDoesNotPayForItsCopiesStaysOnTheHost) {
   // host -> a -> host, 5 saved, 4 + 4 copied; with a second node behind it, 10 saved.
   SpaceProblem problem{.spaces = 2, .nodes = {{10, 5}}, .values = {}};
   problem.values.push_back({.consumers = {0}, .upload = {0, 4}, .download = {0, 4}});

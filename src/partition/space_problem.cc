@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "partition/assignment.h"
+#include "partition/space_problem.h"
 
 #include <algorithm>
 #include <cmath>
