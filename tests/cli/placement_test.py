@@ -102,7 +102,8 @@ class Placements(CommandTest):
         self.refused("explain", self.model, "--device", device, says="--device is for --plan-only")
         self.refused("explain", self.model, *there, "--measure", "1", says="--measure excludes it")
         pathlib.Path(device).write_text("{}")
-        self.refused("explain", self.model, *there, says="doctor --device-json")
+        error = self.refused("explain", self.model, *there, says="doctor --device-json")
+        self.assertEqual(error["file"], device)
 
     def test_a_plan_needs_no_weights(self):
         weight = ow.external(ow.FLOAT, [256, 256], "weights.bin", "w")

@@ -173,6 +173,16 @@ int diff(const Arguments& args) {
   return found.differs ? kCheckFailed : kFine;
 }
 
+/// An error of the device description names that file, not the model's.
+Session session_of(const Model& model, const SessionOptions& options, const std::string& devices) {
+  try {
+    return Session(model, options);
+  } catch (const Error& e) {
+    if (devices.empty() || e.message().find("device description") == std::string::npos) throw;
+    throw Error(e.code(), e.message(), {.file = devices});
+  }
+}
+
 int explain(const Arguments& args) {
   require_model(args.model, "explain");
   if (!args.stage.empty() && !args.node.empty()) fail("--stage and --node exclude each other");
@@ -187,7 +197,7 @@ int explain(const Arguments& args) {
   options.plan_only = args.plan_only;
   if (!args.devices.empty()) options.devices = read_text(args.devices);
   const Model model = args.plan_only ? Model::plan(args.model) : Model::load(args.model);
-  const Session session(model, options);
+  const Session session = session_of(model, options, args.devices);
   if (!args.stage.empty()) {
     const std::string text = session.stage_text(args.stage);
     if (args.json) print_json({{"schema", 1}, {"stage", args.stage}, {"text", text}});
