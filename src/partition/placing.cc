@@ -2,6 +2,7 @@
 #include "partition/placing.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "ops/host_evaluate.h"
@@ -132,51 +133,70 @@ std::vector<std::vector<graph::NodeIndex>> islands(const PartitionedGraph& graph
   return out;
 }
 
-/// Why an island is not on the device: what its kernels would save, and what its copies would cost.
-std::pair<AshlarVerdictCode, std::string> why_not(const SpaceModel& model, const Spaces& spaces,
-                                                  const std::vector<graph::NodeIndex>& island, std::uint32_t space) {
-  Spaces there = spaces;
-  Ticks kernels_here = 0, kernels_there = 0;
-  for (const graph::NodeIndex i : island) {
-    there[i] = space;
-    kernels_here += model.problem().nodes[i][spaces[i]];
-    kernels_there += model.problem().nodes[i][space];
-  }
-  const std::string what =
-      island.size() == 1 ? "the node" : "its island of " + counted(static_cast<std::int64_t>(island.size()), "node", "nodes");
-  const std::string times = time_text(to_nanoseconds(kernels_there)) + " there and " + time_text(to_nanoseconds(kernels_here)) + " here";
-  const CopyTotals before = copy_totals(model, spaces), after = copy_totals(model, there);
-  const std::int64_t copies = after.copies - before.copies;
-  const Ticks more = after.cost - before.cost;
-  const auto bytes = static_cast<std::int64_t>(after.bytes) - static_cast<std::int64_t>(before.bytes);
-  std::string text = what + " takes " + times;
-  if (more > 0)
-    text += ", and its copies " + time_text(to_nanoseconds(more)) + " more (" + counted(copies, "copy", "copies") + ", " +
-            size_text(static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0))) + " a run)";
-  return {kernels_there < kernels_here ? ASHLAR_SUBGRAPH_TOO_SMALL : ASHLAR_COST_MODEL, std::move(text)};
-}
+/// Says why providers that would take nodes lost them.
+class Losers {
+ public:
+  Losers(PartitionedGraph& graph, const Providers& providers, const SpaceModel& model, const Spaces& spaces, const std::string& profile)
+      : graph_(graph), providers_(providers), model_(model), spaces_(spaces), by_(profile.empty() ? "" : " (by " + profile + ")") {}
 
-void explain_losers(PartitionedGraph& graph, const Providers& providers, const SpaceModel& model, const Spaces& spaces,
-                    const std::string& profile) {
-  const std::string by = profile.empty() ? "" : " (by " + profile + ")";
-  for (std::uint32_t s = 1; s < model.problem().spaces; ++s)
-    for (const std::vector<graph::NodeIndex>& island : islands(graph, model, s, spaces)) {
-      auto [code, reason] = why_not(model, spaces, island, s);
-      const auto sentence = std::make_shared<const std::string>(reason + by);
-      for (const graph::NodeIndex i : island) graph.assignments[i].records[model.provider_of(s)].refuse(code, sentence);
-    }
-  for (graph::NodeIndex i = 0; i < graph.assignments.size(); ++i) {
-    Assignment& a = graph.assignments[i];
-    for (std::size_t p = 0; p < a.records.size(); ++p) {
-      if (!a.records[p].accepted() || static_cast<int>(p) == a.provider) continue;
-      const std::size_t winner = static_cast<std::size_t>(a.provider);
-      std::string reason = "it takes " + time_text(to_nanoseconds(model.cost(i, p))) + " there and " +
-                           time_text(to_nanoseconds(model.cost(i, winner))) + " on " + providers[winner]->name();
-      if (model.space_of(static_cast<int>(p)) == 0 && spaces[i] != 0) reason += ", copies considered";
-      a.records[p].refuse(ASHLAR_COST_MODEL, std::make_shared<const std::string>(reason + by));
+  void explain() {
+    for (std::uint32_t s = 1; s < model_.problem().spaces; ++s)
+      for (const std::vector<graph::NodeIndex>& island : islands(graph_, model_, s, spaces_)) explain_island(island, s);
+    for (graph::NodeIndex i = 0; i < graph_.assignments.size(); ++i) {
+      Assignment& a = graph_.assignments[i];
+      for (std::size_t p = 0; p < a.records.size(); ++p) {
+        if (!a.records[p].accepted() || static_cast<int>(p) == a.provider) continue;
+        const auto winner = static_cast<std::size_t>(a.provider);
+        const Ticks there = model_.cost(i, p), here = model_.cost(i, winner);
+        std::string reason = "it takes " + times(there, p, here, providers_[winner]->name());
+        if (there < here) reason += ", and copies would take more than that saves";
+        a.records[p].refuse(ASHLAR_COST_MODEL, std::make_shared<const std::string>(reason + by_));
+      }
     }
   }
-}
+
+ private:
+  /// "1.25 ms on stone and 246 us on cpu".
+  std::string times(Ticks there, std::size_t provider, Ticks here, const std::string& winner) const {
+    return time_text(to_nanoseconds(there)) + " on " + providers_[provider]->name() + " and " + time_text(to_nanoseconds(here)) +
+           (winner.empty() ? " where it is" : " on " + winner);
+  }
+
+  /// What an island's kernels would save on the device, and what its copies would cost.
+  void explain_island(const std::vector<graph::NodeIndex>& island, std::uint32_t space) {
+    const std::size_t provider = model_.provider_of(space);
+    Spaces moved = spaces_;
+    Ticks here = 0, there = 0;
+    std::set<int> winners;
+    for (const graph::NodeIndex i : island) {
+      moved[i] = space;
+      here += model_.problem().nodes[i][spaces_[i]];
+      there += model_.problem().nodes[i][space];
+      winners.insert(graph_.assignments[i].provider);
+    }
+    const std::string what =
+        island.size() == 1 ? "the node" : "its island of " + counted(static_cast<std::int64_t>(island.size()), "node", "nodes");
+    std::string text =
+        what + " takes " +
+        times(there, provider, here, winners.size() == 1 ? providers_[static_cast<std::size_t>(*winners.begin())]->name() : "");
+    const CopyTotals before = copy_totals(model_, spaces_), after = copy_totals(model_, moved);
+    if (const Ticks more = after.cost - before.cost; more != 0) {
+      const std::int64_t copies = after.copies - before.copies;
+      const auto bytes = static_cast<std::int64_t>(after.bytes) - static_cast<std::int64_t>(before.bytes);
+      text += ", and its copies " + time_text(to_nanoseconds(std::abs(more))) + (more > 0 ? " more (" : " less (") +
+              counted(std::abs(copies), "copy", "copies") + ", " + size_text(static_cast<std::uint64_t>(std::abs(bytes))) + " a run)";
+    }
+    const auto sentence = std::make_shared<const std::string>(text + by_);
+    for (const graph::NodeIndex i : island)
+      graph_.assignments[i].records[provider].refuse(there < here ? ASHLAR_SUBGRAPH_TOO_SMALL : ASHLAR_COST_MODEL, sentence);
+  }
+
+  PartitionedGraph& graph_;
+  const Providers& providers_;
+  const SpaceModel& model_;
+  const Spaces& spaces_;
+  const std::string by_;
+};
 
 /// Bytes of the constants that nodes in the space read there.
 std::uint64_t weights_in(const graph::Graph& g, const Spaces& spaces, std::uint32_t space) {
@@ -263,7 +283,7 @@ void place_by_cost(PartitionedGraph& graph, const Providers& providers, const Re
     if (round < kMostRounds && heed_budget(graph, providers, request, model, spaces)) continue;
     for (graph::NodeIndex i = 0; i < graph.assignments.size(); ++i)
       if (!graph.assignments[i].records.empty()) graph.assignments[i].provider = model.cheapest(i, spaces[i]);
-    explain_losers(graph, providers, model, spaces, request.profile ? request.profile->source : "");
+    Losers(graph, providers, model, spaces, request.profile ? request.profile->source : "").explain();
     return;
   }
 }
