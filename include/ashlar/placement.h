@@ -61,16 +61,17 @@ struct BoundaryCopy {
   bool once = false;                        ///< a weight, copied when the session was made; else at every run
   std::optional<std::uint64_t> bytes = {};  ///< of one copy; none where the shape is not known before a run
   std::uint64_t expected_bytes = 0;         ///< the same, where it is known; else by the shapes that costs are reckoned with
-  /// Why the tensor is not where it is read: the verdict that put the node on the other side of the copy where it is.
+  /// Why the tensor is not where it is read.
   struct Cause {
     std::string node = {}, provider = {};  ///< whose verdict on which node; empty where no verdict forced it
-    std::string code =
-        {};  ///< the verdict's; or "graph_input", "graph_output", "weight", "core" (the core's own node), "host_operand" (a kernel on the
-             ///< device reads it in host memory), "preference" (both would take the node)
+    /// The verdict's code; or "graph_input", "graph_output", "body_input", "body_output" (outside, it is in host memory), "weight", "core" (the
+    /// runtime's own node), "host_operand" (a kernel on the device reads it in host memory), "preference" (both providers would take the node).
+    std::string code = {};
     std::string reason = {};  ///< one sentence
   };
-  Cause cause = {};
-  double cost_ns = 0;  ///< that the placement reckoned with, of one copy
+  Cause cause = {};              ///< of the first reader
+  std::vector<Cause> also = {};  ///< of other readers, where they differ: the copy goes when none is left
+  double cost_ns = 0;            ///< that the placement reckoned with, of one copy
 
   // Of a weight, when the session was made; else after Placement::add, of all traces together.
   std::int64_t runs = 0;  ///< copies made

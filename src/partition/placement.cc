@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <map>
 #include <ostream>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include <ashlar/placement.h>
 #include <ashlar/trace.h>
@@ -43,6 +45,10 @@ Json node_json(const NodePlacement& n) {
   return out;
 }
 
+Json cause_json(const BoundaryCopy::Cause& cause) {
+  return {{"node", cause.node}, {"provider", cause.provider}, {"code", cause.code}, {"reason", cause.reason}};
+}
+
 Json copy_json(const BoundaryCopy& c) {
   Json out = {{"tensor", c.tensor},
               {"type", c.type},
@@ -54,8 +60,9 @@ Json copy_json(const BoundaryCopy& c) {
               {"when", c.once ? "once" : "run"},
               {"bytes", c.bytes ? Json(*c.bytes) : Json(nullptr)},
               {"expected_bytes", c.expected_bytes},
-              {"cause", {{"node", c.cause.node}, {"provider", c.cause.provider}, {"code", c.cause.code}, {"reason", c.cause.reason}}},
+              {"cause", cause_json(c.cause)},
               {"cost_ns", c.cost_ns}};
+  for (const BoundaryCopy::Cause& cause : c.also) out["also"].push_back(cause_json(cause));
   if (c.runs > 0) out["measured"] = {{"runs", c.runs}, {"bytes", c.measured_bytes}, {"ns", c.measured_ns}};
   return out;
 }
@@ -74,12 +81,18 @@ Totals totals(const std::vector<BoundaryCopy>& copies) {
   return out;
 }
 
+/// Whether the session gave the verdict, and the provider itself would take the node.
+bool is_choice(const std::string& code) {
+  static const char* const kChoices[] = {"cost_model", "subgraph_too_small", "user_pin", "memory_budget"};
+  return std::find(std::begin(kChoices), std::end(kChoices), code) != std::end(kChoices);
+}
+
 /// "example refused Exp_4 (no_kernel_op): example has no kernel for Exp".
 std::string cause_text(const BoundaryCopy::Cause& cause) {
-  static const char* const kOthers[] = {"graph_input", "graph_output", "weight", "core", "host_operand", "preference"};
-  const bool other = std::find(std::begin(kOthers), std::end(kOthers), cause.code) != std::end(kOthers);
-  if (!other) return cause.provider + " refused " + cause.node + " (" + cause.code + "): " + cause.reason;
-  return (cause.node.empty() ? "" : cause.node + ": ") + cause.reason + " (" + cause.code + ")";
+  if (cause.provider.empty() || cause.code == "host_operand" || cause.code == "preference")
+    return (cause.node.empty() ? "" : cause.node + ": ") + cause.reason + " (" + cause.code + ")";
+  return cause.provider + (is_choice(cause.code) ? " was not chosen for " : " refused ") + cause.node + " (" + cause.code +
+         "): " + cause.reason;
 }
 
 std::string counted(std::int64_t count, const char* one, const char* many) {
@@ -89,7 +102,36 @@ std::string counted(std::int64_t count, const char* one, const char* many) {
 /// "12.1 KiB"; "~12.1 KiB" where the shape is not known before a run.
 std::string size_of(const BoundaryCopy& c) { return (c.bytes ? "" : "~") + partition::size_text(c.expected_bytes); }
 
-/// What forced several copies: "example has no kernel for Exp (no_kernel_op)", and how many copies of how many bytes.
+/// Every copy of a run, with its readers and causes.
+void print_copies(std::ostream& out, const Placement& placement) {
+  std::unordered_map<std::string_view, std::string_view> operators;
+  for (const NodePlacement& n : placement.nodes) operators.emplace(n.node, n.op);
+  const auto named = [&](const std::string& id) {
+    const auto op = operators.find(id);
+    return op == operators.end() ? id : id + " (" + std::string(op->second) + ")";
+  };
+  bool any = false;
+  for (const BoundaryCopy& c : placement.copies) {
+    if (c.once) continue;
+    if (!std::exchange(any, true)) out << "copies of a run, each with its cause:\n";
+    out << "  " << c.from << " -> " << c.to << "  " << size_of(c) << "  " << c.tensor << " (" << c.type << ")"
+        << (c.graph.empty() ? "" : " in " + c.graph) << ": "
+        << (!c.producer.empty() ? named(c.producer)
+            : c.graph.empty()   ? "(input)"
+                                : "(from outside)")
+        << " -> ";
+    constexpr std::size_t kShown = 3;
+    for (std::size_t i = 0; i < std::min(kShown, c.consumers.size()); ++i) out << (i ? ", " : "") << named(c.consumers[i]);
+    if (c.consumers.size() > kShown) out << " and " << counted(static_cast<std::int64_t>(c.consumers.size() - kShown), "other", "others");
+    if (c.runs > 0)
+      out << "; measured " << counted(c.runs, "copy", "copies") << ", " << partition::size_text(c.measured_bytes) << ", "
+          << partition::time_text(c.measured_ns);
+    out << "\n      because " << cause_text(c.cause) << '\n';
+    for (const BoundaryCopy::Cause& cause : c.also) out << "      and because " << cause_text(cause) << '\n';
+  }
+}
+
+/// What forced copies, most of them first: "90 copies, 720 B: example has no kernel for NonZero (no_kernel_op)".
 void print_causes(std::ostream& out, const std::vector<BoundaryCopy>& copies) {
   struct Group {
     std::string cause;
@@ -99,7 +141,8 @@ void print_causes(std::ostream& out, const std::vector<BoundaryCopy>& copies) {
   std::vector<Group> groups;
   for (const BoundaryCopy& c : copies) {
     if (c.once) continue;
-    const std::string cause = c.cause.reason + " (" + c.cause.code + ")";
+    const bool names_provider = c.cause.provider.empty() || c.cause.reason.find(c.cause.provider) != std::string::npos;
+    const std::string cause = (names_provider ? "" : c.cause.provider + ": ") + c.cause.reason + " (" + c.cause.code + ")";
     auto at = std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.cause == cause; });
     if (at == groups.end()) at = groups.insert(at, {cause});
     ++at->copies;
@@ -110,26 +153,19 @@ void print_causes(std::ostream& out, const std::vector<BoundaryCopy>& copies) {
     out << "  " << counted(g.copies, "copy", "copies") << ", " << partition::size_text(g.bytes) << ": " << g.cause << '\n';
 }
 
-void print_copies(std::ostream& out, const std::vector<BoundaryCopy>& copies) {
-  if (copies.empty()) return;
-  const Totals all = totals(copies);
-  out << "copies between memory spaces: " << all.per_run << " a run (" << (all.unknown > 0 ? "~" : "")
-      << partition::size_text(all.bytes_per_run) << (all.unknown > 0 ? ", reckoned where a shape is not fixed), " : "), ") << all.once
-      << " once (" << partition::size_text(all.bytes_once) << " of weights)\n";
-  print_causes(out, copies);
-  if (all.per_run > 0) out << "each copy of a run:\n";
-  for (const BoundaryCopy& c : copies) {
-    if (c.once) continue;
-    out << "  " << c.from << " -> " << c.to << "  " << size_of(c) << "  " << c.tensor << " (" << c.type << ")"
-        << (c.graph.empty() ? "" : " in " + c.graph) << ": " << (c.producer.empty() ? "(input)" : c.producer) << " -> ";
-    constexpr std::size_t kShown = 3;
-    for (std::size_t i = 0; i < std::min(kShown, c.consumers.size()); ++i) out << (i ? ", " : "") << c.consumers[i];
-    if (c.consumers.size() > kShown) out << " and " << counted(static_cast<std::int64_t>(c.consumers.size() - kShown), "other", "others");
-    if (c.runs > 0)
-      out << "; measured " << counted(c.runs, "copy", "copies") << ", " << partition::size_text(c.measured_bytes) << ", "
-          << partition::time_text(c.measured_ns);
-    out << "\n      because " << cause_text(c.cause) << '\n';
+void print_totals(std::ostream& out, const Placement& placement) {
+  const Totals all = totals(placement.copies);
+  if (placement.copies.empty()) {
+    if (placement.policy == "cost") out << "no copies between memories\n";
+    return;
   }
+  out << "copies between memories: " << counted(all.per_run, "copy", "copies") << " a run, " << (all.unknown > 0 ? "~" : "")
+      << partition::size_text(all.bytes_per_run) << ", by what forced them:\n";
+  print_causes(out, placement.copies);
+  if (all.once > 0)
+    out << "  and once, when the session is made: " << counted(all.once, "weight", "weights") << ", "
+        << partition::size_text(all.bytes_once) << ", to the memory of the nodes that read them\n";
+  if (all.unknown > 0) out << "  ~: estimated; of the shape, a dimension is known only at a run: it counts as --shape says, else as 1\n";
 }
 
 }  // namespace
@@ -183,23 +219,26 @@ std::ostream& operator<<(std::ostream& out, const Placement& placement) {
   const auto cell = [&](const std::string& text, std::size_t width) {
     out << text << std::string(width + 2 - std::min(width, text.size()), ' ');
   };
-  const bool reckoned = placement.policy == "cost", measured = placement.traced_runs > 0;
-  constexpr std::size_t kTime = 8;
+  const bool estimated = placement.policy == "cost", measured = placement.traced_runs > 0;
+  constexpr std::size_t kTime = 9;
   cell("node", node), cell("operator", op), cell("provider", provider), cell("kernel", kernel);
-  if (reckoned) cell("reckoned", kTime);
+  if (estimated) cell("estimated", kTime);
   if (measured) cell("measured", kTime);
   out << "outputs\n";
   for (const NodePlacement& n : placement.nodes) {
     cell(n.node, node), cell(n.op + "@" + std::to_string(n.opset), op), cell(n.provider, provider), cell(n.kernel, kernel);
-    if (reckoned) cell(n.cost ? partition::time_text(n.cost->nanoseconds) : "", kTime);
+    if (estimated) cell(n.cost ? partition::time_text(n.cost->nanoseconds) : "", kTime);
     if (measured) cell(n.measured_ns ? partition::time_text(*n.measured_ns) : "", kTime);
     out << n.outputs << '\n';
     for (const Verdict& v : n.verdicts) {
-      if (!v.accepted) out << "    " << v.provider << " refused (" << v.code << "): " << v.reason << '\n';
+      if (!v.accepted)
+        out << "    " << v.provider << (is_choice(v.code) && v.cost ? " was not chosen (" : " refused (") << v.code << "): " << v.reason
+            << '\n';
       for (const std::string& guard : v.guards)
         if (v.accepted) out << "    " << v.provider << " takes it while " << guard << '\n';
     }
   }
+  print_copies(out, placement);
   out << placement.nodes.size() << " nodes";
   const char* separator = ": ";
   for (const auto& [name, count] : counts) {
@@ -210,7 +249,7 @@ std::ostream& operator<<(std::ostream& out, const Placement& placement) {
     out << "; by cost" << (placement.profile.empty() ? "" : ", measured by " + placement.profile) << ": "
         << partition::time_text(placement.cost_ns) << " a run";
   out << '\n';
-  print_copies(out, placement.copies);
+  print_totals(out, placement);
   return out;
 }
 

@@ -148,7 +148,8 @@ class Losers {
         if (!a.records[p].accepted() || static_cast<int>(p) == a.provider) continue;
         const auto winner = static_cast<std::size_t>(a.provider);
         const Ticks there = model_.cost(i, p), here = model_.cost(i, winner);
-        std::string reason = "it takes " + times(there, p, here, providers_[winner]->name());
+        std::string reason = "it would take " + time_text(to_nanoseconds(there)) + " on " + providers_[p]->name() + "; it takes " +
+                             time_text(to_nanoseconds(here)) + " on " + providers_[winner]->name();
         if (there < here) reason += ", and copies would take more than that saves";
         a.records[p].refuse(ASHLAR_COST_MODEL, std::make_shared<const std::string>(reason + by_));
       }
@@ -156,12 +157,6 @@ class Losers {
   }
 
  private:
-  /// "1.25 ms on stone and 246 us on cpu".
-  std::string times(Ticks there, std::size_t provider, Ticks here, const std::string& winner) const {
-    return time_text(to_nanoseconds(there)) + " on " + providers_[provider]->name() + " and " + time_text(to_nanoseconds(here)) +
-           (winner.empty() ? " where it is" : " on " + winner);
-  }
-
   /// What an island's kernels would save on the device, and what its copies would cost.
   void explain_island(const std::vector<graph::NodeIndex>& island, std::uint32_t space) {
     const std::size_t provider = model_.provider_of(space);
@@ -174,18 +169,17 @@ class Losers {
       there += model_.problem().nodes[i][space];
       winners.insert(graph_.assignments[i].provider);
     }
-    const std::string what =
-        island.size() == 1 ? "the node" : "its island of " + counted(static_cast<std::int64_t>(island.size()), "node", "nodes");
-    std::string text =
-        what + " takes " +
-        times(there, provider, here, winners.size() == 1 ? providers_[static_cast<std::size_t>(*winners.begin())]->name() : "");
+    const bool alone = island.size() == 1;
+    std::string text = alone ? "the node" : "the " + std::to_string(island.size()) + " connected nodes it belongs to";
+    text += " would take " + time_text(to_nanoseconds(there)) + " on " + providers_[provider]->name();
     const CopyTotals before = copy_totals(model_, spaces_), after = copy_totals(model_, moved);
-    if (const Ticks more = after.cost - before.cost; more != 0) {
-      const std::int64_t copies = after.copies - before.copies;
-      const auto bytes = static_cast<std::int64_t>(after.bytes) - static_cast<std::int64_t>(before.bytes);
-      text += ", and its copies " + time_text(to_nanoseconds(std::abs(more))) + (more > 0 ? " more (" : " less (") +
+    const std::int64_t copies = after.copies - before.copies;
+    const auto bytes = static_cast<std::int64_t>(after.bytes) - static_cast<std::int64_t>(before.bytes);
+    if (const Ticks more = after.cost - before.cost; more != 0)
+      text += (more > 0 ? " and " : ", save ") + time_text(to_nanoseconds(std::abs(more))) + " of copies (" +
               counted(std::abs(copies), "copy", "copies") + ", " + size_text(static_cast<std::uint64_t>(std::abs(bytes))) + " a run)";
-    }
+    text += (alone ? "; it takes " : "; they take ") + time_text(to_nanoseconds(here)) +
+            (winners.size() == 1 ? " on " + providers_[static_cast<std::size_t>(*winners.begin())]->name() : " where they are");
     const auto sentence = std::make_shared<const std::string>(text + by_);
     for (const graph::NodeIndex i : island)
       graph_.assignments[i].records[provider].refuse(there < here ? ASHLAR_SUBGRAPH_TOO_SMALL : ASHLAR_COST_MODEL, sentence);

@@ -2,6 +2,7 @@
 #include "partition/report.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace ashlar::partition {
 namespace {
@@ -101,7 +102,7 @@ class Blame {
   Cause of(graph::NodeIndex node, std::size_t device, graph::NodeIndex other) const {
     const Assignment& a = g_.assignments[node];
     const std::string& id = g_.graph->nodes[node].id;
-    if (a.provider < 0) return {id, "", "core", g_.graph->nodes[node].op_name() + " is done by the core, in host memory"};
+    if (a.provider < 0) return {id, "", "core", g_.graph->nodes[node].op_name() + " is done by the runtime itself, in host memory"};
     if (!a.records[device].accepted()) return verdict(node, device);
     if (other != graph::kNone && g_.assignments[other].provider >= 0 &&
         !g_.assignments[other].records[static_cast<std::size_t>(a.provider)].accepted())
@@ -150,26 +151,33 @@ BoundaryCopy describe(const PartitionedGraph& graph, const Providers& providers,
   out.cost_ns = c.to != kHostMemory ? costs.upload_ns(device, out.expected_bytes) : costs.download_ns(device, out.expected_bytes);
 
   const Blame blame(graph, providers);
+  const bool body = !path.empty();
   const graph::NodeIndex first = c.consumers.empty() ? graph::kNone : c.consumers.front();
+  std::vector<BoundaryCopy::Cause> causes;
   if (c.once) {
-    out.cause = {first == graph::kNone ? "" : g.nodes[first].id, "", "weight",
-                 "a weight is copied to the memory of the node that reads it"};
+    causes.push_back(
+        {first == graph::kNone ? "" : g.nodes[first].id, "", "weight", "a weight is copied to the memory of the node that reads it"});
   } else if (c.to != kHostMemory && producer == graph::kNone) {
-    out.cause = {"", "", "graph_input",
-                 path.empty() ? "the caller gives it in host memory" : "the core gives it to the body in host memory"};
+    causes.push_back({"", "", body ? "body_input" : "graph_input",
+                      body ? "what a body of control flow takes from outside is in host memory" : "the caller gives it in host memory"});
   } else if (c.to != kHostMemory) {
-    out.cause = blame.of(producer, device, first);
-  } else if (c.output) {
-    out.cause = {"", "", "graph_output",
-                 path.empty() ? "the caller reads it in host memory" : "the core takes what a body gives in host memory"};
+    causes.push_back(blame.of(producer, device, first));
   } else {
-    const auto elsewhere =
-        std::find_if(c.consumers.begin(), c.consumers.end(), [&](graph::NodeIndex i) { return graph.assignments[i].provider != c.from; });
-    if (elsewhere != c.consumers.end()) {
-      out.cause = blame.of(*elsewhere, device, producer);
-    } else if (first != graph::kNone) {
-      out.cause = {g.nodes[first].id, providers[device]->name(), "host_operand", "its kernel reads the tensor in host memory"};
+    if (c.output)
+      causes.push_back({"", "", body ? "body_output" : "graph_output",
+                        body ? "what a body of control flow gives is taken in host memory" : "the caller reads it in host memory"});
+    for (const graph::NodeIndex i : c.consumers) {
+      BoundaryCopy::Cause cause =
+          graph.assignments[i].provider != c.from
+              ? blame.of(i, device, producer)
+              : BoundaryCopy::Cause{g.nodes[i].id, providers[device]->name(), "host_operand", "its kernel reads the tensor in host memory"};
+      const auto same = [&](const BoundaryCopy::Cause& k) { return k.code == cause.code && k.reason == cause.reason; };
+      if (std::none_of(causes.begin(), causes.end(), same)) causes.push_back(std::move(cause));
     }
+  }
+  if (!causes.empty()) {
+    out.cause = std::move(causes.front());
+    out.also.assign(std::make_move_iterator(causes.begin() + 1), std::make_move_iterator(causes.end()));
   }
   return out;
 }

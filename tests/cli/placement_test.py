@@ -37,7 +37,7 @@ class Placements(CommandTest):
         self.assertEqual(report["totals"], {"copies_per_run": 4, "bytes_per_run": 4 * 65536, "copies_once": 0, "bytes_once": 0})
         self.assertEqual([(w["op"], w["copies"], w["bytes"]) for w in report["what_if"]], [("Exp", -2, -2 * 65536)])
         out, _ = self.ashlar("explain", self.model, *self.providers)
-        self.assertRegex(out, r"(?m)^a run is reckoned at [0-9.]+ us; by cost \(--policy cost\) at [0-9.]+ us, with 3 nodes elsewhere$")
+        self.assertRegex(out, r"(?m)^a run is estimated at [0-9.]+ us; placed by cost \(--policy cost\) at [0-9.]+ us: 3 nodes would move$")
         self.assertIn("because example refused Exp#1 (no_kernel_op): example has no kernel for Exp\n", out)
         self.assertIn("example: Exp (no_kernel_op, 1 node: Exp#1): 2 copies less (-128.0 KiB a run)", out)
 
@@ -61,7 +61,7 @@ class Placements(CommandTest):
         self.assertEqual((verdict["code"], verdict["cost"]["source"]), ("cost_model", "profile"))
         self.assertIn("(by slow.json)", verdict["reason"])
         out, _ = self.ashlar("explain", "diff", before, after, code=2)
-        self.assertRegex(out, r"(?m)^moved  Relu#0 \(Relu\): example -> cpu\n +example refused \(cost_model\): ")
+        self.assertRegex(out, r"(?m)^moved  Relu#0 \(Relu\): example -> cpu\n +example was not chosen \(cost_model\): ")
         self.assertRegex(out, r"(?m)^copy -  host -> example, x \(64\.0 KiB, each run\)$")
         report = json.loads(self.ashlar("explain", "diff", before, after, "--json", code=2)[0])
         self.assertEqual((len(report["moved"]), len(report["copies_gone"])), (3, 4))

@@ -17,7 +17,7 @@ import onnx_environment
 onnx_environment.enter()
 from model_files import model_file
 
-NO_VERDICT = {"graph_input", "graph_output", "weight", "core", "host_operand", "preference"}
+NO_VERDICT = {"graph_input", "graph_output", "body_input", "body_output", "weight", "core", "host_operand", "preference"}
 
 
 def check(holds, what):
@@ -45,11 +45,12 @@ def check_model(ashlar, example, name, folder):
             check(set(verdicts[n["node"]]) == {"example", "cpu", "reference"}, f"{name}: {n['node']} lacks a verdict")
             check(verdicts[n["node"]][n["provider"]]["accepted"], f"{name}: {n['node']} is where it was refused")
     for c in real["copies"]:
-        cause = c["cause"]
-        check(cause["reason"] and c["consumers"], f"{name}: the copy of {c['tensor']} has no cause or no reader")
-        if cause["code"] not in NO_VERDICT:
-            verdict = verdicts[cause["node"]][cause["provider"]]
-            check((verdict.get("code"), verdict.get("reason")) == (cause["code"], cause["reason"]), f"{name}: no verdict forced the copy of {c['tensor']}")
+        check(c["consumers"], f"{name}: the copy of {c['tensor']} has no reader")
+        for cause in [c["cause"], *c.get("also", [])]:
+            check(cause["reason"], f"{name}: the copy of {c['tensor']} has no cause")
+            if cause["code"] not in NO_VERDICT:
+                verdict = verdicts[cause["node"]][cause["provider"]]
+                check((verdict.get("code"), verdict.get("reason")) == (cause["code"], cause["reason"]), f"{name}: no verdict forced the copy of {c['tensor']}")
     device = folder / "device.json"
     subprocess.run([ashlar, "doctor", "--providers", example, "--device-json", device], check=True, stdout=subprocess.DEVNULL)
     plan = explain("--plan-only", "--device", str(device))

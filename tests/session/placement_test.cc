@@ -37,6 +37,12 @@ TEST(Costs, AreTheProvidersOrFollowFromShapesAndRates) {
   EXPECT_NEAR(session.placement().cost_ns, said.nanoseconds + product.nanoseconds, 1);
 }
 
+TEST(Costs, OfAGatherAreWhatItPicks) {
+  const Session session = session_of(graph("(float[100000, 64] table, int64[3] i) => (float[3, 64] y) { y = Gather(table, i) }").c_str(),
+                                     {.providers = {"reference"}});
+  EXPECT_EQ(verdict_of(session, "Gather", "reference").cost->bytes, 2 * 3 * 64 * 4 + 3 * 8);
+}
+
 TEST(Costs, GoByTheShapesThatAreExpected) {
   const std::string text = graph("(float[n, 64] x, float[n, 64] z) => (float[n, 64] y) { a = Add(x, z) y = Relu(a) }");
   const auto operations = [&](std::map<std::string, Shape> shapes) {
@@ -177,6 +183,23 @@ TEST(Copies, SayWhichVerdictForcedThem) {
   EXPECT_EQ(cause("c host").code, "user_pin");
   EXPECT_EQ(cause("z host").code, "graph_output");
   EXPECT_THAT(by_tensor.at("z host")->consumers, ElementsAre("(output)"));
+  EXPECT_TRUE(by_tensor.at("z host")->also.empty());
+}
+
+TEST(Copies, SayWhyEveryReaderNeedsThem) {
+  const Session session =
+      session_of(graph("(float[4] x) => (float[4] a, float[4] y, float[4] z) { a = Exp(x) y = Abs(a) z = Neg(a) }").c_str(),
+                 {.providers = {"lazy?lacks=Abs", "reference"}, .pins = {{"op:Neg", "reference"}}});
+  for (const BoundaryCopy& c : session.placement().copies) {
+    if (c.tensor != "a") continue;
+    EXPECT_EQ(c.consumers.size(), 3u);
+    EXPECT_EQ(c.cause.code, "graph_output");
+    ASSERT_EQ(c.also.size(), 2u);
+    EXPECT_EQ(c.also[0].code, "no_kernel_op");
+    EXPECT_EQ(c.also[1].code, "user_pin");
+    return;
+  }
+  FAIL() << "no copy of a";
 }
 
 TEST(Copies, AreMeasuredByTraces) {
@@ -246,7 +269,7 @@ TEST(Profiles, MoveNodesOffASlowDevice) {
     EXPECT_EQ(node_of(session, op).provider, "reference");
     const Verdict& v = verdict_of(session, op, "async");
     EXPECT_EQ(v.code, "cost_model");
-    EXPECT_THAT(v.reason, AllOf(HasSubstr("its island of 4 nodes takes 8"), HasSubstr("(by ashlar_profile_")));
+    EXPECT_THAT(v.reason, AllOf(HasSubstr("the 4 connected nodes it belongs to would take 8"), HasSubstr("(by ashlar_profile_")));
     EXPECT_TRUE(v.cost->measured);
   }
   EXPECT_THAT(session.placement().profile, HasSubstr("ashlar_profile_"));

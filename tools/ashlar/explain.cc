@@ -91,7 +91,7 @@ Json history_json(const Optimization& o, const std::string& id, const std::vecto
 }
 
 std::string cost_text(const Cost& cost) {
-  return fmt::format("{} ({}{:.3g} operations, {})", time_text(cost.nanoseconds), cost.measured ? "measured; " : "reckoned; ",
+  return fmt::format("{} ({}{:.3g} operations, {})", time_text(cost.nanoseconds), cost.measured ? "measured; " : "estimated; ",
                      cost.operations, bytes_text(static_cast<std::uint64_t>(cost.bytes)));
 }
 
@@ -103,7 +103,7 @@ void print_node(const NodePlacement& n, const Placement& placement) {
                                                 {"outputs", n.outputs}};
   if (n.measured_ns) rows.push_back({"measured", time_text(*n.measured_ns) + " a run"});
   for (const Verdict& v : n.verdicts) {
-    std::string text = v.accepted ? "accepted" : fmt::format("refused: {} ({})", v.reason, v.code);
+    std::string text = v.accepted ? "accepted" : fmt::format("{}: {} ({})", v.cost ? "not chosen" : "refused", v.reason, v.code);
     for (const std::string& guard : v.guards) text += (v.accepted ? ", while " : "; it was offered while ") + guard;
     if (v.cost) text += ": " + cost_text(*v.cost);
     rows.push_back({v.provider, text});
@@ -116,7 +116,8 @@ void print_node(const NodePlacement& n, const Placement& placement) {
     std::ostringstream copies;
     copies << own;
     const std::string all = copies.str();
-    text += all.substr(all.find("each copy"));
+    const std::size_t begin = all.find("copies of a run"), end = all.find("\n0 nodes");
+    if (begin != all.npos) text += all.substr(begin, end + 1 - begin);
   }
   fmt::print("{}", printable_lines(text));
 }
@@ -148,7 +149,7 @@ std::string by_cost_text(const Model& model, SessionOptions options, const Place
   std::int64_t moved = 0;
   for (std::size_t i = 0; i < placement.nodes.size() && i < cheapest.nodes.size(); ++i)
     moved += placement.nodes[i].provider != cheapest.nodes[i].provider ? 1 : 0;
-  return fmt::format("a run is reckoned at {}; by cost (--policy cost) at {}, with {} elsewhere\n", time_text(placement.cost_ns),
+  return fmt::format("a run is estimated at {}; placed by cost (--policy cost) at {}: {} would move\n", time_text(placement.cost_ns),
                      time_text(cheapest.cost_ns), counted(moved, "node"));
 }
 

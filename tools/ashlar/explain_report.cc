@@ -39,7 +39,7 @@ std::string rewrite_text(const Optimization::Rewrite& r) {
 
 std::string what_if_text(const std::vector<WhatIf>& kernels, std::size_t most) {
   if (kernels.empty()) return "";
-  std::string out = "kernels worth writing, by the time a run would gain:\n";
+  std::string out = "kernels worth writing, one at a time, by the time a run would gain (copies they add counted):\n";
   for (std::size_t i = 0; i < std::min(most, kernels.size()); ++i) {
     const WhatIf& k = kernels[i];
     out += fmt::format("  {}: {} ({}, {}: {}{}): {}, {} a run{}\n", k.provider, k.op, k.code,
@@ -130,7 +130,8 @@ PlacementDiff diff_placements(const Json& before, const Json& after) {
       out.text += fmt::format("moved  {} ({}): {} -> {}\n", id, text_of(n, "op"), from, to);
       for (const Json& v : n.at("verdicts"))
         if (v.at("provider") == from && !v.at("accepted").get<bool>())
-          out.text += fmt::format("         {} refused ({}): {}\n", from, text_of(v, "code"), text_of(v, "reason"));
+          out.text += fmt::format("         {} {} ({}): {}\n", from, v.contains("cost") ? "was not chosen" : "refused", text_of(v, "code"),
+                                  text_of(v, "reason"));
     }
     out.json["moved"].push_back(
         {{"node", id}, {"from", from}, {"to", to}, {"kernel_before", kernel_before}, {"kernel_after", kernel_after}});
@@ -164,8 +165,9 @@ PlacementDiff diff_placements(const Json& before, const Json& after) {
     const auto both = [&](const char* name) { return std::pair(b.at(name).get<std::uint64_t>(), a.at(name).get<std::uint64_t>()); };
     const auto [copies_before, copies_after] = both("copies_per_run");
     const auto [bytes_before, bytes_after] = both("bytes_per_run");
-    out.text += fmt::format("copies a run: {} ({}) -> {} ({}); reckoned: {} -> {}\n", copies_before, bytes_text(bytes_before), copies_after,
-                            bytes_text(bytes_after), time_text(before.value("cost_ns", 0.0)), time_text(after.value("cost_ns", 0.0)));
+    out.text +=
+        fmt::format("copies a run: {} ({}) -> {} ({}); estimated: {} -> {}\n", copies_before, bytes_text(bytes_before), copies_after,
+                    bytes_text(bytes_after), time_text(before.value("cost_ns", 0.0)), time_text(after.value("cost_ns", 0.0)));
     out.json["totals"] = {{"before", b}, {"after", a}};
   }
   return out;
