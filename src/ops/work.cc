@@ -145,4 +145,8 @@ double operations(const graph::Node& node, std::span<const Shape* const> inputs,
   return rule->second ? rule->second(call) : 0;
 }
 
+bool picks(const graph::Node& node) {
+  return node.domain.empty() && (node.op_type == "Gather" || node.op_type == "GatherND" || node.op_type == "GatherElements");
+}
+
 }  // namespace ashlar::ops

@@ -15,4 +15,7 @@ namespace ashlar::ops {
 /// convolution) or more. Shapes stand in the order of the node's operands; null for one that is left out or not known, and 0 where one that counts is.
 double operations(const graph::Node& node, std::span<const Shape* const> inputs, std::span<const Shape* const> outputs);
 
+/// Whether the operator reads of its first input what its first output holds, and no more: a table may be far larger.
+bool picks(const graph::Node& node);
+
 }  // namespace ashlar::ops

@@ -28,11 +28,6 @@ std::optional<Shape> fixed_shape(const ValueType& type) {
   return Shape(std::span<const std::int64_t>(dims));
 }
 
-/// Whether the operator reads of its first input what its output holds, and no more.
-bool picks(const graph::Node& node) {
-  return node.domain.empty() && (node.op_type == "Gather" || node.op_type == "GatherND" || node.op_type == "GatherElements");
-}
-
 double median(std::vector<double> values, double otherwise) {
   if (values.empty()) return otherwise;
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -142,9 +137,10 @@ AshlarRates rates_of(const Provider& provider) {
   return out;
 }
 
-Costs::Costs(const graph::Graph& graph, const Providers& providers, const ExpectedShapes& shapes)
+Costs::Costs(const graph::Graph& graph, const Providers& providers, const ExpectedShapes& shapes, const Profile* profile)
     : graph_(graph), providers_(providers), shapes_(shapes), scales_(providers.size()) {
   for (const auto& p : providers) rates_.push_back(rates_of(*p));
+  if (profile) learn(*profile);
 }
 
 Cost Costs::node(graph::NodeIndex index, std::size_t provider, const AshlarCost& said) const {
@@ -156,7 +152,7 @@ Cost Costs::node(graph::NodeIndex index, std::size_t provider, const AshlarCost&
   for (const graph::ValueId v : node.inputs) {
     inputs.push_back(v == graph::kNone ? nullptr : shapes_.of(v));
     if (v == graph::kNone || is_view(node)) continue;
-    const bool picked = picks(node) && inputs.size() == 1 && !node.outputs.empty() && node.outputs[0] != graph::kNone;
+    const bool picked = ops::picks(node) && inputs.size() == 1 && !node.outputs.empty() && node.outputs[0] != graph::kNone;
     bytes += static_cast<double>(shapes_.bytes_of(picked ? node.outputs[0] : v));
   }
   for (const graph::ValueId v : node.outputs) {

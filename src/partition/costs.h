@@ -50,8 +50,9 @@ bool has_device(const Provider& provider);
 
 class Costs {
  public:
-  /// `profile` may be null. The graph and the profile outlive this.
-  Costs(const graph::Graph& graph, const Providers& providers, const ExpectedShapes& shapes);
+  /// `profile` may be null: what it measured replaces the estimate, and a provider's other nodes are scaled by what its measured ones took over what
+  /// was estimated. The graph, the providers and the shapes outlive this.
+  Costs(const graph::Graph& graph, const Providers& providers, const ExpectedShapes& shapes, const Profile* profile);
 
   /// Of a node on a provider that accepts it, or would if it had the kernel (an answer without a cost).
   Cost node(graph::NodeIndex node, std::size_t provider, const AshlarCost& said = {}) const;
@@ -59,10 +60,8 @@ class Costs {
   double upload_ns(std::size_t provider, std::uint64_t bytes) const;
   double download_ns(std::size_t provider, std::uint64_t bytes) const;
 
-  /// Replaces what a profile measured, and scales the rest of each provider's by what its measured nodes took over what was reckoned.
-  void learn(const Profile& profile);
-
  private:
+  void learn(const Profile& profile);
   struct Scales {
     double node = 1, upload = 1, download = 1;
   };

@@ -124,8 +124,7 @@ void place(PartitionedGraph& graph, const Providers& providers, const Request& r
   if (request.by_cost) {
     if (around) shapes.emplace(*graph.graph, *around);
     else shapes.emplace(*graph.graph, request.expected);
-    Costs costs(*graph.graph, providers, *shapes);
-    if (request.profile) costs.learn(*request.profile);
+    const Costs costs(*graph.graph, providers, *shapes, request.profile);
     place_by_cost(graph, providers, request, costs, *shapes);
   }
   for (graph::NodeIndex i = 0; i < graph.assignments.size(); ++i) {

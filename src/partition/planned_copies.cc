@@ -17,8 +17,7 @@ class PlannedCopies {
   PlannedCopies(const Providers& providers, const Request& request) : providers_(providers), request_(request) {}
 
   void add(const PartitionedGraph& graph, const std::string& path, const ExpectedShapes& shapes) {
-    Costs costs(*graph.graph, providers_, shapes);
-    if (request_.profile) costs.learn(*request_.profile);
+    const Costs costs(*graph.graph, providers_, shapes, request_.profile);
     const SpaceModel model(graph, providers_, costs, shapes);
     const auto describe_all = [&](const std::vector<Crossing>& crossings) {
       for (const Crossing& c : crossings) out_.push_back(describe(graph, providers_, costs, path, c));

@@ -17,8 +17,7 @@ class Report {
 
   /// `known`: by value of the graph, the nodes that give what comes from around it.
   void add(const PartitionedGraph& g, const std::string& path, const ExpectedShapes& shapes, std::vector<std::vector<std::size_t>> known) {
-    Costs costs(*g.graph, providers_, shapes);
-    if (request_.profile) costs.learn(*request_.profile);
+    const Costs costs(*g.graph, providers_, shapes, request_.profile);
     for (graph::NodeIndex i = 0; i < g.graph->nodes.size(); ++i) {
       const graph::Node& node = g.graph->nodes[i];
       const Assignment& a = g.assignments[i];

@@ -25,8 +25,7 @@ Totals totals(const PartitionedGraph& graph, const Providers& providers, const R
   Totals out;
   each_with_shapes(graph, "", ExpectedShapes(*graph.graph, request.expected),
                    [&](const PartitionedGraph& g, const std::string&, const ExpectedShapes& shapes) {
-                     Costs costs(*g.graph, providers, shapes);
-                     if (request.profile) costs.learn(*request.profile);
+                     const Costs costs(*g.graph, providers, shapes, request.profile);
                      const SpaceModel model(g, providers, costs, shapes);
                      const CopyTotals copies = copy_totals(model, model.spaces());
                      out.copies.copies += copies.copies;

@@ -16,8 +16,7 @@ class Ledger {
   Ledger(const partition::Providers& providers, const partition::Request& request) : providers_(providers), request_(request) {}
 
   void add(const Plan& plan, const PartitionedGraph& graph, const std::string& path, const ExpectedShapes& shapes) {
-    Costs costs(*graph.graph, providers_, shapes);
-    if (request_.profile) costs.learn(*request_.profile);
+    const Costs costs(*graph.graph, providers_, shapes, request_.profile);
     std::map<Slot, partition::Crossing> crossings;  // by the slot that is copied to
     for (Slot s = 0; s < plan.slots.size(); ++s) {
       const SlotInfo& info = plan.slots[s];

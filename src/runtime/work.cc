@@ -38,7 +38,7 @@ class Counting {
       outputs = shapes(node.outputs);
     }
     work_.operations += ops::operations(node, inputs, outputs);
-    const bool picks = node.domain.empty() && (node.op_type == "Gather" || node.op_type == "GatherND" || node.op_type == "GatherElements");
+    const bool picks = ops::picks(node);
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       const ValueId v = node.inputs[i];
       if (v == graph::kNone || !read_.insert(v).second) continue;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -144,6 +145,7 @@ void Run::Impl::execute(const RunOptions& options) {
     for (const Value& v : inputs) out.push_back(v.defined() && v.is_tensor() ? v.tensor().shape() : Shape());
     return out;
   };
+  const auto start = std::chrono::steady_clock::now();
   const bool known = !shapes_of_fallback.empty() && states.empty() &&
                      std::find(shapes_of_fallback.begin(), shapes_of_fallback.end(), shapes()) != shapes_of_fallback.end();
   if (!known) {
@@ -157,7 +159,12 @@ void Run::Impl::execute(const RunOptions& options) {
       shapes_of_fallback.push_back(shapes());
     }
   }
-  execute_fallback(options);
+  // The run began before: its deadline and its wall time are from then on.
+  const auto passed = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start);
+  RunOptions rest = options;
+  if (rest.deadline) rest.deadline = *rest.deadline - passed;
+  execute_fallback(rest);
+  if (options.trace) options.trace->wall_ns += passed.count();
 }
 
 void Run::Impl::execute_fallback(const RunOptions& options) {

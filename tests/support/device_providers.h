@@ -11,7 +11,6 @@ class LazyDevice;
 
 /// Providers that take what the reference provider takes, string tensors apart, and give its results bit for bit, with a device between.
 /// Options of both: `claim` (0 to 1: the share of nodes taken), `seed` (which ones), `queues` (1 or 2: steps are dealt to them in turn).
-
 /// `host_operands=on`: what a kernel reads while it binds (a target shape) it reads in host memory at a run too, as kernels of real devices do.
 /// `lacks`: an operator that it has no kernel for.
 /// `most`: nodes are taken while the first dimension of their first input is at most that (a guard). `verdicts`: a seed by which half of the nodes

@@ -208,7 +208,7 @@ class Trial {
     const partition::PartitionedGraph cheapest = partition::partition(graph, providers, {.by_cost = true});
     partition::verify(cheapest, providers);
     const partition::ExpectedShapes shapes(*graph, {});
-    const partition::Costs costs(*graph, providers, shapes);
+    const partition::Costs costs(*graph, providers, shapes, nullptr);
     const partition::SpaceModel model_of_all(preferred, providers, costs, shapes);
     const partition::SpaceProblem& problem = model_of_all.problem();
     const auto spaces_of = [&](const partition::PartitionedGraph& g) {
